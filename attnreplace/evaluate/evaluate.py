@@ -1,0 +1,262 @@
+"""The evaluation stage: every system on every test set at every beam width, one record each."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import torch
+from transformers import PreTrainedModel
+
+from attnreplace.data.batching import encode
+from attnreplace.data.corpus import Corpus
+from attnreplace.digest import digest_json
+from attnreplace.errors import UserError
+from attnreplace.evaluate.bleu import score
+from attnreplace.evaluate.cost import measure_cost
+from attnreplace.evaluate.record import (
+    SCHEMA,
+    Cost,
+    Digests,
+    Record,
+    finished,
+    record_path,
+    write_record,
+)
+from attnreplace.evaluate.systems import Candidate, candidates
+from attnreplace.evaluate.translate import LENGTH_RULE, OVER_LONG, translate
+from attnreplace.progress import NullProgress, Progress, Task
+from attnreplace.rundir import RunDir
+from attnreplace.teacher.load import Teacher, load_teacher
+from attnreplace.versions import versions
+
+DEVICES = ("auto", "cpu", "cuda")
+
+
+@dataclass(frozen=True)
+class EvalConfig:
+    """What is evaluated, and how."""
+
+    beams: list[int] = field(default_factory=lambda: [1, 5])
+    """Beam widths; 1 is greedy search."""
+    test_sets: list[str] = field(default_factory=list)
+    """Test sets by name; empty: all that the corpus has."""
+    over_long: str = "truncate"
+    """Source sentences longer than a system's limit: "error", "truncate" to the limit, or
+    "teacher": translated by the teacher. They are counted, never dropped."""
+    baselines: bool = True
+    """Whether attention removed and untrained students are evaluated too."""
+    cost: bool = True
+    """Whether operations, latency and memory are measured."""
+    batch_tokens: int = 4096
+    """Padded source tokens times beams in a batch, at most."""
+    device: str = "auto"
+    """"cpu", "cuda", or "auto": a GPU where there is one."""
+
+    def __post_init__(self) -> None:
+        if not self.beams:
+            raise UserError("evaluate.beams needs at least one beam width, as in [1, 5]")
+        for beam in self.beams:
+            if isinstance(beam, bool) or not isinstance(beam, int) or beam < 1:
+                raise UserError(f"a beam width must be a whole number from 1; got {beam!r}")
+        if self.over_long not in OVER_LONG:
+            raise UserError(f"unknown over_long {self.over_long!r}; valid: {', '.join(OVER_LONG)}")
+        if self.batch_tokens < 1:
+            raise UserError(f"evaluate.batch_tokens must be at least 1; got {self.batch_tokens}")
+        if self.device not in DEVICES:
+            raise UserError(f"unknown device {self.device!r}; valid: {', '.join(DEVICES)}")
+
+
+def evaluate(
+    run: RunDir,
+    config: EvalConfig,
+    bundles: Sequence[str] | None = None,
+    *,
+    progress: Progress = NullProgress(),  # noqa: B008
+) -> list[Record]:
+    """Evaluate the teacher, its students and the baselines into `run.results`.
+
+    The teacher is loaded once, each system is built once and freed before the next. A record
+    whose inputs are unchanged is kept as it is.
+
+    Args:
+        run: holds the teacher and the bundles.
+        config: what to evaluate.
+        bundles: names of bundles; None: all of the run.
+        progress: one task for each system, test set and beam width.
+
+    Returns:
+        All records, made now or before.
+
+    Raises:
+        UserError: no teacher; an unknown bundle or test set; students of another teacher; a
+            sentence over the limit where the policy is "error".
+    """
+    teacher = load_teacher(run.teacher)
+    names = run.bundles() if bundles is None else _known(bundles, run.bundles(), "bundle")
+    corpus = run.corpus()
+    test_sets = _known(config.test_sets, list(corpus.tests), "test set") or list(corpus.tests)
+    if not test_sets:
+        raise UserError(f"the corpus {corpus.name} has no test set; choose one with test sets")
+    if not names:
+        progress.note("no students to evaluate: `attnreplace distill` makes them")
+    run.update_config(evaluate=config)
+    teacher.model.to(_device(config.device))  # type: ignore[arg-type]
+    stage = _Stage(run, config, teacher, corpus, test_sets)
+    records = []
+    for candidate in candidates(teacher, run, names, config.baselines):
+        records += stage.evaluate(candidate, progress)
+    return records
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """What the evaluations of one call have in common."""
+
+    run: RunDir
+    config: EvalConfig
+    teacher: Teacher
+    corpus: Corpus
+    test_sets: list[str]
+
+    def evaluate(self, candidate: Candidate, progress: Progress) -> list[Record]:
+        """The records of one system on all test sets."""
+        name = candidate.system["name"]
+        records: dict[tuple[str, int], Record | None] = {}
+        for test_set in self.test_sets:
+            for beam in self.config.beams:
+                path = record_path(self.run.results, name, test_set, beam)
+                records[test_set, beam] = finished(path, self._inputs(candidate, test_set, beam))
+        kept = [record for record in records.values() if record]
+        if kept:
+            progress.note(f"{name}: {len(kept)} of {len(records)} records are up to date and kept")
+        if len(kept) == len(records):
+            return kept
+        model = candidate.build()
+        # Measured once, so that all records of a system show the same cost.
+        cost = kept[0]["cost"] if kept else None
+        if self.config.cost and cost is None:
+            with progress.task(f"{name}, cost", None):
+                cost = self._cost(candidate, model)
+        return [
+            record or self._evaluate_on(candidate, model, test_set, beam, cost, progress)
+            for (test_set, beam), record in records.items()
+        ]
+
+    def _evaluate_on(
+        self,
+        candidate: Candidate,
+        model: PreTrainedModel,
+        test_set: str,
+        beam: int,
+        cost: Cost | None,
+        progress: Progress,
+    ) -> Record:
+        """Translate and score one test set and write the record."""
+        name, pairs = candidate.system["name"], self.corpus.tests[test_set]
+        with progress.task(f"{name}, {test_set}, beam {beam}", len(pairs)) as task:
+            translations = translate(
+                model,
+                self.teacher.tokenizer,
+                pairs.source,
+                beam=beam,
+                max_length=candidate.limit,
+                over_long=self.config.over_long,
+                fallback=self.teacher.model,
+                batch_tokens=self.config.batch_tokens,
+                progress=_Inside(task, progress),
+            )
+            scores = score(translations.hypotheses, pairs.target)
+            task.advance(0, bleu=scores["bleu"]["score"])
+        record: Record = {
+            "schema": SCHEMA,
+            "system": candidate.system,
+            "pair": self.corpus.pair,
+            "test_set": test_set,
+            "sentences": len(pairs),
+            "decoding": {
+                "beam": beam,
+                "max_new_tokens": LENGTH_RULE,
+                "over_long": {
+                    "policy": self.config.over_long,
+                    "limit": candidate.limit,
+                    "count": translations.over_long,
+                },
+            },
+            "scores": scores,
+            "cost": cost,
+            "relative_mse": candidate.relative_mse,
+            "recipe": candidate.recipe,
+            "seed": candidate.seed,
+            "digests": self._digests(candidate, test_set),
+            "inputs_digest": self._inputs(candidate, test_set, beam),
+            "versions": versions(),
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        lines = zip(pairs.source, pairs.target, translations.hypotheses, strict=True)
+        write_record(record_path(self.run.results, name, test_set, beam), record, lines)
+        return record
+
+    def _cost(self, candidate: Candidate, model: PreTrainedModel) -> Cost:
+        """Measured on sentences of the first test set's mean length, as far as the limit goes."""
+        ids = encode(self.teacher.tokenizer, self.corpus.tests[self.test_sets[0]].source)
+        mean = round(sum(map(len, ids)) / len(ids))
+        tokens = max(1, min(mean, candidate.limit))
+        return measure_cost(model, self.teacher.model, candidate.replacement, tokens)
+
+    def _digests(self, candidate: Candidate, test_set: str) -> Digests:
+        pairs = self.corpus.tests[test_set]
+        return {
+            "teacher": self.teacher.digest,
+            "tokenizer": self.teacher.tokenizer_digest,
+            "data": self.corpus.digest,
+            "test_set": digest_json([pairs.source, pairs.target]),
+            "bundle": candidate.bundle,
+        }
+
+    def _inputs(self, candidate: Candidate, test_set: str, beam: int) -> str:
+        """Digest of all that decides a record, its versions and the batches left aside."""
+        return digest_json(
+            {
+                "schema": SCHEMA,
+                "system": candidate.system,
+                "origin": candidate.origin,
+                "seed": candidate.seed,
+                "digests": self._digests(candidate, test_set),
+                "decoding": [beam, LENGTH_RULE, self.config.over_long, candidate.limit],
+                "cost": self.teacher.model.device.type if self.config.cost else None,
+            }
+        )
+
+
+class _Inside:
+    """Progress that counts the steps of an inner function in a task that is open already."""
+
+    def __init__(self, task: Task, outer: Progress) -> None:
+        self._task = task
+        self.note = outer.note
+
+    @contextmanager
+    def task(self, description: str, total: int | None, done: int = 0) -> Iterator[Task]:
+        """The open task."""
+        yield self._task
+
+
+def _known(chosen: Sequence[str], valid: Sequence[str], what: str) -> list[str]:
+    """`chosen` without repetitions, if all of them are valid.
+
+    Raises:
+        UserError: one is not; the message lists the valid ones.
+    """
+    for name in chosen:
+        if name not in valid:
+            raise UserError(f"unknown {what} {name!r}; valid: {', '.join(valid) or 'none yet'}")
+    return list(dict.fromkeys(chosen))
+
+
+def _device(name: str) -> torch.device:
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError('no GPU is usable here; set device to "cpu" or "auto"')
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)

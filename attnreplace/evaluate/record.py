@@ -1,0 +1,191 @@
+"""The result record: one JSON file an evaluation, complete enough to be reproduced and compared.
+
+Records hold no text of a corpus, so that they can be published; hypotheses lie beside them in
+`<stem>.translations.jsonl`, one `{"source", "reference", "hypothesis"}` a line.
+"""
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal, TypedDict
+
+from attnreplace.evaluate.bleu import Scores
+from attnreplace.rundir import read_json, write_json
+
+SCHEMA = "attnreplace.result/1"
+
+Kind = Literal["teacher", "removed", "untrained", "student"]
+
+
+class System(TypedDict):
+    """What was evaluated."""
+
+    kind: Kind
+    """The teacher; the teacher with attention removed; students as they were initialised, never
+    trained; trained students."""
+    name: str
+    """Unique in the run: "teacher", "removed", "alrr-m", "untrained-alrr-m"."""
+    label: str
+    """For people: "ALRR-M"."""
+    method: str | None
+    family: str | None
+    size: str | None
+    sites: list[str]
+    """Where attention was replaced or removed; empty for the teacher."""
+
+
+class OverLong(TypedDict):
+    """Source sentences over the limit."""
+
+    policy: str
+    limit: int
+    """Tokens, `</s>` included."""
+    count: int
+
+
+class Decoding(TypedDict):
+    """How hypotheses were searched for."""
+
+    beam: int
+    max_new_tokens: str
+    """The rule, in words."""
+    over_long: OverLong
+
+
+class Parameters(TypedDict):
+    """Counts; parameters that are used twice count once."""
+
+    model: int
+    """The whole model as it was evaluated."""
+    replaced: int
+    """The teacher's parameters that are not in it any more."""
+    replacement: int
+    """The students' parameters."""
+
+
+class Timing(TypedDict):
+    """Wall-clock seconds of one call, over `runs` calls after a warm-up."""
+
+    median_s: float
+    min_s: float
+    max_s: float
+    runs: int
+
+
+class BatchLatency(TypedDict):
+    """Latency of one batch."""
+
+    encoder: Timing
+    """The encoder's forward pass."""
+    generate: Timing
+    """A whole greedy translation of `new_tokens` tokens."""
+
+
+class Latency(TypedDict):
+    """Latency by batch size."""
+
+    batch_1: BatchLatency
+    batch_64: BatchLatency
+
+
+class Memory(TypedDict):
+    """Bytes."""
+
+    parameters: int
+    """Parameters and buffers."""
+    batch_1: int
+    """Peak of what an encoder forward pass of one sentence allocates beyond the above."""
+    batch_64: int
+
+
+class Cost(TypedDict):
+    """What a system costs, measured once, on sentences of `source_tokens` tokens."""
+
+    parameters: Parameters
+    flops_per_token: float
+    """Encoder, per source token: matrix products only, a multiply-add is two operations."""
+    decoder_flops_per_token: float
+    """Decoder (teacher-forced, output projection excluded), per token, same length."""
+    source_tokens: int
+    new_tokens: int
+    latency: Latency
+    memory: Memory
+    device: str
+    threads: int
+
+
+class Digests(TypedDict):
+    """SHA-256 of what went in."""
+
+    teacher: str
+    tokenizer: str
+    data: str
+    """The corpus."""
+    test_set: str
+    bundle: str | None
+    """None where nothing trained was put in."""
+
+
+class Record(TypedDict):
+    """One system on one test set at one beam width."""
+
+    schema: str
+    system: System
+    pair: str
+    test_set: str
+    sentences: int
+    decoding: Decoding
+    scores: Scores
+    cost: Cost | None
+    """None where it was not asked for."""
+    relative_mse: dict[str, float] | None
+    """Of the students on the validation split, by site."""
+    recipe: Any
+    seed: int | None
+    digests: Digests
+    inputs_digest: str
+    """Digest of all that decides the result; equal: the record need not be made again."""
+    versions: dict[str, str]
+    created: str
+    """ISO 8601, UTC."""
+
+
+def record_path(results: Path, system: str, test_set: str, beam: int) -> Path:
+    """Where a record lies."""
+    return results / f"{system}.{test_set}.beam{beam}.json"
+
+
+def translations_path(record: Path) -> Path:
+    """Where the translations of a record lie."""
+    return record.with_suffix(".translations.jsonl")
+
+
+def write_record(path: Path, record: Record, lines: Iterable[tuple[str, str, str]]) -> None:
+    """Write a record and its translations, each whole or not at all, the record last.
+
+    Args:
+        path: the record's.
+        record: the record.
+        lines: source, reference and hypothesis of each sentence.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    translations = translations_path(path)
+    temporary = translations.with_name(translations.name + ".tmp")
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            for source, reference, hypothesis in lines:
+                line = {"source": source, "reference": reference, "hypothesis": hypothesis}
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        os.replace(temporary, translations)
+    finally:
+        temporary.unlink(missing_ok=True)
+    write_json(path, record)
+
+
+def finished(path: Path, inputs_digest: str) -> Record | None:
+    """The record at `path` if it was made from the same inputs and is complete, else None."""
+    if not path.is_file() or not translations_path(path).is_file():
+        return None
+    record: Record = read_json(path)
+    return record if record.get("inputs_digest") == inputs_digest else None

@@ -1,0 +1,196 @@
+"""Translate a test set: batched by tokens, in the order given, no sentence dropped."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+from transformers import GenerationConfig, PreTrainedModel
+
+from attnreplace.data.batching import encode, pad, token_batches
+from attnreplace.errors import UserError
+from attnreplace.progress import NullProgress, Progress, Task
+
+OVER_LONG = ("error", "truncate", "teacher")
+"""What may happen to a source sentence of more than `max_length` tokens."""
+
+LENGTH_RULE = "1.5 * source tokens + 10, rounded up to a multiple of 16"
+"""How many tokens a hypothesis may have; `length_cap` in words."""
+
+
+@dataclass(frozen=True)
+class Translations:
+    """One hypothesis a sentence, in the order of the sentences."""
+
+    hypotheses: list[str]
+    over_long: int
+    """How many source sentences were over the limit."""
+
+
+def length_cap(source_tokens: int) -> int:
+    """Most new tokens of a hypothesis.
+
+    It is a function of the sentence alone, and batches are formed of sentences with one cap, so
+    that a translation does not depend on the company the sentence keeps. Rounding up keeps the
+    number of such groups small.
+    """
+    return -(-(3 * source_tokens + 20) // 32) * 16
+
+
+def decoding(
+    model: PreTrainedModel, *, beam: int, max_new_tokens: int, min_new_tokens: int | None = None
+) -> GenerationConfig:
+    """Greedy (`beam` 1) or beam search: sums of log-probabilities over length, nothing sampled.
+
+    Of the model's own settings only those that name tokens are taken over.
+    """
+    own = model.generation_config
+    return GenerationConfig(
+        num_beams=beam,
+        do_sample=False,
+        length_penalty=1.0,
+        max_new_tokens=max_new_tokens,
+        min_new_tokens=min_new_tokens,
+        pad_token_id=own.pad_token_id,
+        bos_token_id=own.bos_token_id,
+        eos_token_id=own.eos_token_id,
+        decoder_start_token_id=own.decoder_start_token_id,
+        forced_bos_token_id=own.forced_bos_token_id,
+        forced_eos_token_id=own.forced_eos_token_id,
+        bad_words_ids=own.bad_words_ids,
+    )
+
+
+@contextmanager
+def decodes_by(model: PreTrainedModel, config: GenerationConfig) -> Iterator[None]:
+    """Make `config` the model's own for a while.
+
+    `generate` fills what a config leaves open from the model's own (a checkpoint's `max_length`
+    or `no_repeat_ngram_size`), and warns where the two meet; here nothing is left to fill.
+    """
+    own = model.generation_config
+    model.generation_config = config
+    try:
+        yield
+    finally:
+        model.generation_config = own
+
+
+def translate(
+    model: PreTrainedModel,
+    tokenizer: Any,
+    sentences: Sequence[str],
+    *,
+    beam: int,
+    max_length: int,
+    over_long: str = "error",
+    fallback: PreTrainedModel | None = None,
+    batch_tokens: int = 4096,
+    progress: Progress = NullProgress(),  # noqa: B008
+) -> Translations:
+    """Translate sentences; the result is detokenised text.
+
+    Args:
+        model: in eval mode, on the device where it is to run.
+        tokenizer: encodes with `</s>`, decodes to text.
+        sentences: source sentences; an empty one is translated like any other.
+        beam: 1 is greedy.
+        max_length: longest source sentence in tokens, `</s>` included, that `model` is given.
+        over_long: what happens to longer ones: "error"; "truncate": the first tokens and
+            `</s>`, `max_length` in all; "teacher": `fallback` translates them whole.
+        fallback: a model without that limit, on the same device.
+        batch_tokens: bound on a batch's padded source tokens times beams.
+        progress: one task, counted in sentences.
+
+    Raises:
+        UserError: a sentence is over the limit and `over_long` is "error"; unknown `over_long`;
+            a sentence is over the limit that the fallback has of its own.
+    """
+    if over_long not in OVER_LONG:
+        raise UserError(f"unknown over_long {over_long!r}; valid: {', '.join(OVER_LONG)}")
+    ids = encode(tokenizer, sentences)
+    long = [index for index, tokens in enumerate(ids) if len(tokens) > max_length]
+    parts = [(model, [index for index, tokens in enumerate(ids) if len(tokens) <= max_length])]
+    if long and over_long == "error":
+        raise UserError(
+            f"sentence {long[0] + 1} has {len(ids[long[0]])} tokens and the limit is {max_length} "
+            f'({len(long)} such of {len(ids)}); set over_long to "truncate" or "teacher"'
+        )
+    if long and over_long == "truncate":
+        # The tokenizer knows which of its special tokens have to stay.
+        cut = tokenizer([sentences[i] for i in long], truncation=True, max_length=max_length)
+        for index, tokens in zip(long, cut["input_ids"], strict=True):
+            ids[index] = tokens
+        parts = [(model, list(range(len(ids))))]
+    if long and over_long == "teacher":
+        if fallback is None:
+            raise ValueError('over_long "teacher" needs a fallback')
+        _check_positions(fallback, ids)
+        parts.append((fallback, long))
+    hypotheses = [""] * len(ids)
+    with progress.task("translate", len(ids)) as task:
+        for translator, indices in parts:
+            sources = [ids[index] for index in indices]
+            texts = _generate(translator, tokenizer, sources, beam, batch_tokens, task)
+            for index, text in zip(indices, texts, strict=True):
+                hypotheses[index] = text
+    return Translations(hypotheses, len(long))
+
+
+def _check_positions(fallback: PreTrainedModel, ids: list[list[int]]) -> None:
+    """Raise `UserError` where a sentence is longer than the fallback's own table of positions."""
+    positions = position_limit(fallback)
+    for index, tokens in enumerate(ids):
+        if positions is not None and len(tokens) > positions:
+            raise UserError(
+                f"sentence {index + 1} has {len(tokens)} tokens and the teacher itself has "
+                f'{positions} positions; set over_long to "truncate"'
+            )
+
+
+def position_limit(model: PreTrainedModel) -> int | None:
+    """Positions that the model's embeddings have; None where they are computed as needed."""
+    table = getattr(model.get_encoder(), "embed_positions", None)
+    return model.config.max_position_embeddings if isinstance(table, nn.Embedding) else None
+
+
+def _generate(
+    model: PreTrainedModel,
+    tokenizer: Any,
+    sources: list[list[int]],
+    beam: int,
+    batch_tokens: int,
+    task: Task,
+) -> list[str]:
+    """Hypotheses of encoded sentences, in their order."""
+    hypotheses = [""] * len(sources)
+    groups: dict[int, list[int]] = {}
+    for index, source in enumerate(sources):
+        if source:
+            groups.setdefault(length_cap(len(source)), []).append(index)
+        else:  # A tokenizer without `</s>` makes nothing of an empty line, and so does a model.
+            task.advance(1)
+    positions = position_limit(model)
+    for cap in sorted(groups, reverse=True):
+        group = groups[cap]
+        # The decoder's positions hold the start token too.
+        new_tokens = cap if positions is None else min(cap, positions - 1)
+        config = decoding(model, beam=beam, max_new_tokens=new_tokens)
+        lengths = [len(sources[index]) for index in group]
+        for batch in token_batches(lengths, max(1, batch_tokens // beam)):
+            rows = [group[place] for place in batch]
+            ids, mask = pad([sources[row] for row in rows], tokenizer.pad_token_id)
+            with decodes_by(model, config):
+                output = model.generate(  # type: ignore[operator]
+                    input_ids=ids.to(model.device),
+                    attention_mask=mask.to(model.device),
+                    generation_config=config,
+                )
+            texts = tokenizer.batch_decode(
+                output.cpu(), skip_special_tokens=True, clean_up_tokenization_spaces=False
+            )
+            for row, text in zip(rows, texts, strict=True):
+                hypotheses[row] = text.strip()
+            task.advance(len(rows))
+    return hypotheses

@@ -1,0 +1,29 @@
+"""Hosts: model families, each described by where its attention lives.
+
+To add one: write one file here with a subclass of `Host` (`model_types`, `sites`, `locate`), add
+its instance to `HOSTS` below, and a tiny model of it to `tests/integration/test_invariants.py`.
+"""
+
+from transformers import PreTrainedModel
+
+from attnreplace.errors import UserError
+from attnreplace.hosts.base import Host, Location, Site
+from attnreplace.hosts.masks import padding_mask
+from attnreplace.hosts.seq2seq import Seq2Seq
+
+HOSTS: tuple[Host, ...] = (Seq2Seq(),)
+
+__all__ = ["HOSTS", "Host", "Location", "Site", "host_for", "padding_mask"]
+
+
+def host_for(model: PreTrainedModel) -> Host:
+    """The host that describes `model`, by its `model_type`.
+
+    Raises:
+        UserError: no host describes it.
+    """
+    for host in HOSTS:
+        if model.config.model_type in host.model_types:
+            return host
+    valid = ", ".join(name for host in HOSTS for name in host.model_types)
+    raise UserError(f"no host for model type {model.config.model_type!r}; valid types: {valid}")

@@ -1,0 +1,25 @@
+"""ELR, encoder layer replacement."""
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from attnreplace.hosts import Location
+from attnreplace.methods.base import Method, require_encoder
+from attnreplace.methods.modules import LayerReplacement
+
+
+class ELR(Method):
+    """x -> the whole layer's output; only the stack's final norm stays."""
+
+    name = "elr"
+    roles = ("hidden_states", "layer_output")
+
+    def cut(self, location: Location, tensors: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Input x, target what leaves the layer."""
+        return tensors["hidden_states"], tensors["layer_output"]
+
+    def splice(self, location: Location, student: nn.Module) -> None:
+        """Replace the layer."""
+        require_encoder(location, self.name)
+        location.layers[location.site.layer] = LayerReplacement(student)

@@ -1,0 +1,150 @@
+"""Figures of the training: the teacher's curves and the students' error over the epochs."""
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from attnreplace.report.canvas import WIDE, Chart, add_axes, new_figure, title
+from attnreplace.report.labels import Label, Point, label_ends, place_labels
+from attnreplace.report.palette import LIGHT, Series, Styles
+from attnreplace.report.tables import error, score
+from attnreplace.report.training import BundleTraining, TeacherEpoch
+
+
+def teacher_chart(history: Sequence[TeacherEpoch]) -> Chart | None:
+    """The teacher's losses and validation BLEU; None where it was not trained here."""
+    train = [(e.epoch, e.train_loss) for e in history if e.train_loss is not None]
+    validation = [(e.epoch, e.validation_loss) for e in history if e.validation_loss is not None]
+    bleu = [(e.epoch, e.validation_bleu) for e in history if e.validation_bleu is not None]
+    panels = [lines for lines in ([train, validation], [bleu]) if any(lines)]
+    if not panels:
+        return None
+
+    def draw(width: int) -> Figure:
+        height = 200 * len(panels) + 20
+        figure = new_figure(width, height)
+        for i, lines in enumerate(panels):
+            bottom = 44 + 200 * (len(panels) - 1 - i)
+            axes = add_axes(figure, 34, bottom, 14, height - bottom - 148)
+            _limits(axes, lines)
+            if lines == [bleu]:
+                title(axes, "Validation BLEU", x=-28)
+                _bleu(axes, bleu)
+            else:
+                title(axes, "Loss", x=-28)
+                _losses(axes, train, validation)
+        axes.set_xlabel("epoch", labelpad=6)
+        return figure
+
+    text = [f"{len(history)} epochs"]
+    if train:
+        text.append(f"training loss from {train[0][1]:.2f} to {train[-1][1]:.2f}")
+    if validation:
+        text.append(f"validation loss from {validation[0][1]:.2f} to {validation[-1][1]:.2f}")
+    if bleu:
+        text.append(f"validation BLEU up to {score(max(value for _, value in bleu))}")
+    return Chart(
+        "teacher_training",
+        "The teacher",
+        "Loss and validation BLEU by epoch.",
+        f"Training curves of the teacher: {', '.join(text)}.",
+        draw,
+    )
+
+
+def students_chart(trainings: Sequence[BundleTraining], styles: Styles) -> Chart | None:
+    """Relative error by epoch, a panel a series, a line a bundle; None without histories."""
+    trainings = [training for training in trainings if training.history]
+    panels: dict[Series, list[BundleTraining]] = {}
+    for training in trainings:
+        panels.setdefault((training.method, training.family), []).append(training)
+    if not trainings:
+        return None
+    points = [point for training in trainings for point in training.history]
+
+    def draw(width: int) -> Figure:
+        columns = 2 if width >= WIDE and len(panels) > 1 else 1
+        rows = -(-len(panels) // columns)
+        high, below = 170, 44
+        height = rows * (high + 24) + below
+        figure = new_figure(width, height)
+        for i, (series, members) in enumerate(panels.items()):
+            row, column = divmod(i, columns)
+            share = width / columns
+            above = row * (high + 24) + 26
+            left, right = column * share + 40, width - (column + 1) * share + 34
+            axes = add_axes(figure, left, height - above - high + 26, right, above)
+            _error_lines(axes, members, styles.color(series), points)
+            title(axes, styles.label(series), color=styles.color(series), bold=True)
+            if i + columns >= len(panels):
+                axes.set_xlabel("epoch", labelpad=6)
+        return figure
+
+    ends = [f"{training.name} {error(training.history[-1][1])}" for training in trainings]
+    return Chart(
+        "students_training",
+        "The students",
+        "Relative error on validation sentences by epoch, mean over the layers, "
+        "on a logarithmic scale.",
+        f"Error of the students over the epochs; at the end: {', '.join(ends)}.",
+        draw,
+    )
+
+
+def _limits(axes: Axes, lines: Sequence[Sequence[Point]]) -> None:
+    """Limits that hold all lines with some room above and below."""
+    xs = [x for line in lines for x, _ in line]
+    ys = [y for line in lines for _, y in line]
+    room = 0.12 * (max(ys) - min(ys)) + 1e-3
+    axes.set_xlim(min(xs) - 0.3, max(xs) + 0.3)
+    axes.set_ylim(min(ys) - room, max(ys) + room)
+    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+    axes.grid(axis="x", visible=False)
+
+
+def _losses(axes: Axes, train: Sequence[Point], validation: Sequence[Point]) -> None:
+    lines = [("training", train, LIGHT["muted"]), ("validation", validation, LIGHT["series-0"])]
+    labels = []
+    for name, line, color in lines:
+        if line:
+            marker = "o" if len(line) == 1 else None
+            axes.plot(*zip(*line, strict=True), color=color, marker=marker)
+            labels.append(Label(name, tuple(line[len(line) // 2 :]), color, bold=True))
+    place_labels(axes, labels, lines=[train, validation])
+
+
+def _bleu(axes: Axes, bleu: Sequence[Point]) -> None:
+    color = LIGHT["series-0"]
+    axes.plot(*zip(*bleu, strict=True), color=color)
+    top = max(bleu, key=lambda point: point[1])
+    axes.plot(*top, color=color, marker="o")
+    text = f"best {score(top[1])}, epoch {top[0]:g}"
+    place_labels(axes, [Label(text, (top,), color, bold=True)], [top], [bleu])
+
+
+def _error_lines(
+    axes: Axes, members: Sequence[BundleTraining], color: str, points: Sequence[Point]
+) -> None:
+    """The lines of one series; all panels share the limits that `points` give."""
+    floor = 1e-6
+    low = max(min(y for _, y in points), floor)
+    high = max(max(y for _, y in points), 1.01 * low)
+    first, last = min(x for x, _ in points), max(x for x, _ in points)
+    axes.set_yscale("log")
+    axes.set_ylim(low / 1.25, high * 1.25)
+    axes.set_xlim(first - 0.3, last + 0.3)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    wide = high / low > 30
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.grid(axis="x", visible=False)
+    ends = []
+    for training in members:
+        line = [(x, max(y, floor)) for x, y in training.history]
+        axes.plot(*zip(*line, strict=True), color=color, marker="o" if len(line) == 1 else None)
+        ends.append((training.size.upper(), line[-1]))
+    label_ends(axes, ends, color)

@@ -1,0 +1,226 @@
+"""Result records: read, checked and ordered, for tables, figures and the page."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from attnreplace.evaluate.record import SCHEMA
+from attnreplace.report.fields import Fields
+from attnreplace.rundir import read_json
+
+BATCHES = (1, 64)
+DIGESTS = ("teacher", "tokenizer", "data", "bundle")
+KINDS = ("teacher", "removed", "untrained", "student")
+METHODS = ("alr", "aslr", "alrr", "elr")
+SIZES = ("xs", "s", "m", "l", "xl")
+
+
+@dataclass(frozen=True)
+class Score:
+    """A corpus score with sacreBLEU's signature."""
+
+    score: float
+    signature: str
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Median wall-clock seconds of one batch; a part that was not measured is None."""
+
+    encoder: float | None
+    """The encoder's forward pass, where replaced self-attention shows most."""
+
+    generate: float | None
+    """A whole greedy translation."""
+
+
+@dataclass(frozen=True)
+class OverLong:
+    """What was done with sentences that have more tokens than a student has positions."""
+
+    policy: str | None
+    limit: int | None
+    count: int | None
+
+
+@dataclass(frozen=True)
+class Result:
+    """One evaluation: a system on a test set with one beam width."""
+
+    kind: str
+    name: str
+    label: str
+    method: str | None
+    family: str | None
+    size: str | None
+    sites: tuple[str, ...]
+    pair: str
+    test_set: str
+    sentences: int
+    beam: int
+    over_long: OverLong
+    bleu: Score
+    chrf: Score
+    replaced: int | None
+    """Parameters of the teacher's attention that the students stand in for."""
+
+    replacement: int | None
+    """Parameters of the students."""
+
+    whole: int | None
+    """Parameters of the model as it is evaluated."""
+
+    flops: float | None
+    """Operations of the encoder a source token."""
+
+    latency: Mapping[int, Latency]
+    """By batch size."""
+
+    device: str | None
+    threads: int | None
+    relative_mse: Mapping[str, float]
+    """By site; empty where it does not apply."""
+
+    recipe: str | None
+    seed: int | None
+    digests: Mapping[str, str]
+    versions: Mapping[str, Any]
+    created: str
+
+    @property
+    def relative_error(self) -> float | None:
+        """Mean over the sites of the error relative to the target's variance."""
+        values = list(self.relative_mse.values())
+        return sum(values) / len(values) if values else None
+
+    @property
+    def rank(self) -> tuple[int, int, int, str]:
+        """Sort key: teacher, removed, untrained, then students by method and size."""
+        return (
+            position(self.kind, KINDS),
+            position(self.method, METHODS),
+            position(self.size, SIZES),
+            self.name,
+        )
+
+
+def load_records(folder: Path) -> list[dict[str, Any]]:
+    """The records of a results folder, by file name; none where there is no folder.
+
+    Raises:
+        UserError: a file is not a result record; the message names it.
+    """
+    records = []
+    for path in sorted(folder.glob("*.json")):
+        record = read_json(path)
+        parse_record(record, str(path))
+        records.append(record)
+    return records
+
+
+def parse_records(records: Iterable[Mapping[str, Any]]) -> list[Result]:
+    """Check records and put them in reading order.
+
+    Raises:
+        UserError: a record is broken; the message says which and where.
+    """
+    results = [parse_record(record, f"record {i}") for i, record in enumerate(records)]
+    return sorted(results, key=lambda r: (r.pair, r.test_set, r.rank, r.beam))
+
+
+def parse_record(record: Any, where: str) -> Result:
+    """Check one record; `where` names it in the error.
+
+    Raises:
+        UserError: a field is missing, of the wrong type, or the schema is another one.
+    """
+    fields = Fields(record, where)
+    schema = fields.need(str, "schema")
+    if schema != SCHEMA:
+        raise fields.error(f"schema {schema!r} is not {SCHEMA!r}")
+    return Result(
+        kind=fields.need(str, "system", "kind"),
+        name=fields.need(str, "system", "name"),
+        label=fields.need(str, "system", "label"),
+        method=fields.may(str, "system", "method"),
+        family=fields.may(str, "system", "family"),
+        size=fields.may(str, "system", "size"),
+        sites=tuple(map(str, fields.may(list, "system", "sites") or ())),
+        pair=fields.need(str, "pair"),
+        test_set=fields.need(str, "test_set"),
+        sentences=fields.need(int, "sentences"),
+        beam=fields.need(int, "decoding", "beam"),
+        over_long=OverLong(
+            policy=fields.may(str, "decoding", "over_long", "policy"),
+            limit=fields.may(int, "decoding", "over_long", "limit"),
+            count=fields.may(int, "decoding", "over_long", "count"),
+        ),
+        bleu=_score(fields, "bleu"),
+        chrf=_score(fields, "chrf"),
+        replaced=fields.may(int, "cost", "parameters", "replaced"),
+        replacement=fields.may(int, "cost", "parameters", "replacement"),
+        whole=fields.may(int, "cost", "parameters", "model"),
+        flops=fields.may_number("cost", "flops_per_token"),
+        latency={batch: _latency(fields, batch) for batch in BATCHES},
+        device=fields.may(str, "cost", "device"),
+        threads=fields.may(int, "cost", "threads"),
+        relative_mse=fields.numbers("relative_mse"),
+        recipe=fields.may(str, "recipe"),
+        seed=fields.may(int, "seed"),
+        digests={
+            name: digest
+            for name in DIGESTS
+            if (digest := fields.may(str, "digests", name)) is not None
+        },
+        versions=fields.may(dict, "versions") or {},
+        created=fields.may(str, "created") or "",
+    )
+
+
+def _score(fields: Fields, metric: str) -> Score:
+    return Score(
+        fields.number("scores", metric, "score"), fields.need(str, "scores", metric, "signature")
+    )
+
+
+def _latency(fields: Fields, batch: int) -> Latency:
+    where = ("cost", "latency", f"batch_{batch}")
+    return Latency(
+        fields.may_number(*where, "encoder", "median_s"),
+        fields.may_number(*where, "generate", "median_s"),
+    )
+
+
+def first_test_set(results: Sequence[Result]) -> str:
+    """The test set that headline, figures and samples use: the first by name."""
+    return min(result.test_set for result in results)
+
+
+def headline_beam(results: Iterable[Result]) -> int:
+    """The beam width that headline, figures and samples use: 5, else the widest."""
+    beams = {result.beam for result in results}
+    return 5 if 5 in beams else max(beams)
+
+
+def headline_results(results: Sequence[Result]) -> list[Result]:
+    """The results on the first test set at the headline beam, in reading order."""
+    test_set = first_test_set(results)
+    chosen = [result for result in results if result.test_set == test_set]
+    beam = headline_beam(chosen)
+    return [result for result in chosen if result.beam == beam]
+
+
+def of_kind(results: Iterable[Result], kind: str) -> list[Result]:
+    """The results of one kind of system."""
+    return [result for result in results if result.kind == kind]
+
+
+def best(results: Sequence[Result]) -> Result | None:
+    """The result with the highest BLEU; the first of equals."""
+    return max(results, key=lambda result: result.bleu.score, default=None)
+
+
+def position(value: str | None, order: Sequence[str]) -> int:
+    """Place in `order`; what the order does not know comes last."""
+    return order.index(value) if value in order else len(order)

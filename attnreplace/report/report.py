@@ -1,0 +1,77 @@
+"""Write a run's report: the page, and its figures as PNG files beside it."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from attnreplace.errors import UserError
+from attnreplace.report.curves import students_chart, teacher_chart
+from attnreplace.report.figures import errors_chart, latency_chart, parameters_chart
+from attnreplace.report.html import Contents, page
+from attnreplace.report.palette import Styles, series_of
+from attnreplace.report.records import (
+    Result,
+    headline_results,
+    load_records,
+    of_kind,
+    parse_records,
+)
+from attnreplace.report.samples import load_samples
+from attnreplace.report.training import BundleTraining, bundle_trainings, teacher_history
+from attnreplace.rundir import RunDir
+
+
+def write_report(run: RunDir) -> Path:
+    """Write `report.html` and its figures from whatever the run holds so far.
+
+    Returns:
+        The page.
+
+    Raises:
+        UserError: there is no such run, or one of its files is broken.
+    """
+    if not run.path.is_dir():
+        raise UserError(f"{run.path} is not a run directory; check the path")
+    results = parse_records(load_records(run.results))
+    shown = headline_results(results) if results else []
+    trainings = bundle_trainings(run)
+    students = of_kind(results, "student")
+    styles = Styles([series_of(r) for r in students] + [(t.method, t.family) for t in trainings])
+    errors = _errors(shown, trainings)
+    quality = [parameters_chart(shown, styles), latency_chart(shown, styles)]
+    training = [teacher_chart(teacher_history(run)), students_chart(trainings, styles)]
+    contents = Contents(
+        name=run.path.resolve().name,
+        results=results,
+        quality=[chart for chart in quality if chart],
+        errors=errors_chart(errors),
+        error_values=errors,
+        training=[chart for chart in training if chart],
+        trainings=trainings,
+        samples=load_samples(shown, run.results),
+        settings=run.config_path.read_text(encoding="utf-8") if run.config_path.exists() else None,
+    )
+    for chart in (*quality, contents.errors, *training):
+        if chart:
+            chart.save_png(run.path / f"{chart.name}.png")
+    temporary = run.report.with_name(f"{run.report.name}.tmp")
+    temporary.write_text(page(contents), encoding="utf-8")
+    os.replace(temporary, run.report)
+    return run.report
+
+
+def _errors(
+    shown: Sequence[Result], trainings: Sequence[BundleTraining]
+) -> Mapping[str, Mapping[str, float]]:
+    """Relative error by bundle and site: of the evaluated ones, then of those only trained."""
+    students = of_kind(shown, "student")
+    labels = [student.label for student in students]
+    errors = {
+        student.label if labels.count(student.label) == 1 else student.name: student.relative_mse
+        for student in students
+    }
+    evaluated = {student.name for student in students}
+    for training in trainings:
+        if training.name not in evaluated:
+            errors[training.name] = training.relative_mse
+    return {label: by_site for label, by_site in errors.items() if by_site}

@@ -1,0 +1,208 @@
+"""Tables as plain data: the rows that the command line, Markdown files and the page show."""
+
+import statistics
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from attnreplace.report.records import OverLong, Result, headline_beam, parse_records
+
+NOTHING = "\u2013"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of figures."""
+
+    heading: str
+    value: Callable[[Result], float | None]
+    text: Callable[[float], str]
+    beam: int
+    """The column shows results with this beam width."""
+
+    spread: bool = False
+    """Several results of one system (seeds) give mean ± standard deviation, else the mean."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """All results of one system on one test set: its beams and seeds."""
+
+    results: tuple[Result, ...]
+
+    @property
+    def first(self) -> Result:
+        """A result that stands for what all have in common."""
+        return self.results[0]
+
+    def cell(self, column: Column) -> str:
+        """The text of one cell."""
+        found = [column.value(r) for r in self.results if r.beam == column.beam]
+        values = [value for value in found if value is not None]
+        if not values:
+            return NOTHING
+        text = column.text(statistics.fmean(values))
+        if column.spread and len(values) > 1:
+            text += f" ± {column.text(statistics.stdev(values))}"
+        return text
+
+
+def results_table(records: Iterable[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """The results as a header and rows of text.
+
+    Rows: teacher, removed, untrained, then students by method and size. Columns of text come
+    first: the system, and whatever differs between the records: pair, test set, family, sites.
+
+    Raises:
+        UserError: a record is broken.
+    """
+    results = parse_records(records)
+    texts = text_columns(results)
+    columns = quality_columns(results) + cost_columns(results)
+    header = [heading for heading, _ in texts] + [column.heading for column in columns]
+    rows = [
+        [text(row.first) for _, text in texts] + [row.cell(column) for column in columns]
+        for row in table_rows(results)
+    ]
+    return header, rows
+
+
+def markdown_table(records: Iterable[Mapping[str, Any]]) -> str:
+    """The results as a Markdown table, figures aligned to the right.
+
+    Raises:
+        UserError: a record is broken.
+    """
+    records = list(records)
+    header, rows = results_table(records)
+    texts = len(text_columns(parse_records(records)))
+    rule = ["---" if i < texts else "---:" for i in range(len(header))]
+    lines = [[_markdown(cell) for cell in line] for line in (header, *rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in (lines[0], rule, *lines[1:]))
+
+
+def text_columns(results: Sequence[Result]) -> list[tuple[str, Callable[[Result], str]]]:
+    """Headings and texts of the columns that say which system a row is about."""
+    students = [result for result in results if result.kind == "student"]
+    columns: list[tuple[str, Callable[[Result], str]]] = [("System", lambda r: r.label)]
+    if len({r.pair for r in results}) > 1:
+        columns.append(("Pair", lambda r: r.pair))
+    if len({r.test_set for r in results}) > 1:
+        columns.append(("Test set", lambda r: r.test_set))
+    if len({r.family for r in students}) > 1:
+        columns.append(("Family", lambda r: r.family or NOTHING))
+    if len({r.sites for r in students}) > 1:
+        columns.append(("Attention", lambda r: describe_sites(r.sites) or NOTHING))
+    return columns
+
+
+def describe_sites(sites: Iterable[str]) -> str:
+    """Sites in words: `6 layers of encoder self-attention`."""
+    stacks = Counter(site.rpartition(".")[0].replace(".", " ") for site in sites)
+    parts = [
+        f"{number} {'layer' if number == 1 else 'layers'} of {stack}-attention"
+        for stack, number in stacks.items()
+    ]
+    return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))
+
+
+def describe_over_long(long: OverLong) -> str:
+    """What became of sentences over the limit: `7 sentences over 50 tokens: cut off there`."""
+    if long.count is None:
+        return "Not recorded"
+    done = {"truncate": "cut off there", "teacher": "translated by the teacher"}
+    what = "sentence" if long.count == 1 else "sentences"
+    text = f"{long.count:,} {what} over {long.limit} tokens"
+    return f"{text}: {done.get(long.policy or '', long.policy)}" if long.count else text
+
+
+def table_rows(results: Sequence[Result]) -> list[Row]:
+    """One row a system and test set, in reading order; `results` are ordered."""
+
+    def key(result: Result) -> tuple[str, str, tuple[int, int, int, str]]:
+        return result.pair, result.test_set, result.rank
+
+    return [Row(tuple(group)) for _, group in groupby(results, key)]
+
+
+def quality_columns(results: Sequence[Result]) -> list[Column]:
+    """BLEU and chrF at each beam width, and the share of the teacher's BLEU that was kept."""
+    if not results:
+        return []
+    beams = sorted({result.beam for result in results})
+    metrics: list[tuple[str, Callable[[Result], float | None]]] = [
+        ("BLEU", lambda r: r.bleu.score),
+        ("chrF", lambda r: r.chrf.score),
+    ]
+    columns = [
+        Column(f"{metric}, beam {beam}", value, score, beam, spread=True)
+        for metric, value in metrics
+        for beam in beams
+    ]
+    teachers = {(r.pair, r.test_set, r.beam): r.bleu.score for r in results if r.kind == "teacher"}
+
+    def kept(result: Result) -> float | None:
+        teacher = teachers.get((result.pair, result.test_set, result.beam))
+        return result.bleu.score / teacher if teacher else None
+
+    beam = headline_beam(results)
+    return [*columns, Column(f"BLEU kept, beam {beam}", kept, share, beam)]
+
+
+def cost_columns(results: Iterable[Result]) -> list[Column]:
+    """What a system costs, from its results with the narrowest beam."""
+    beam = min((result.beam for result in results), default=1)
+    columns: list[tuple[str, Callable[[Result], float | None], Callable[[float], str]]] = [
+        ("Replaced", lambda r: r.replaced, count),
+        ("Replacement", lambda r: r.replacement, count),
+        ("Whole", lambda r: r.whole, count),
+        ("FLOPs/token", lambda r: r.flops, count),
+        ("Encode 1, ms", lambda r: r.latency[1].encoder, milliseconds),
+        ("Encode 64, ms", lambda r: r.latency[64].encoder, milliseconds),
+        ("Translate 1, ms", lambda r: r.latency[1].generate, milliseconds),
+        ("Translate 64, ms", lambda r: r.latency[64].generate, milliseconds),
+        ("Relative error", lambda r: r.relative_error, error),
+    ]
+    return [Column(heading, value, text, beam) for heading, value, text in columns]
+
+
+def score(value: float) -> str:
+    """A score in points: `31.4`."""
+    return f"{value:.1f}"
+
+
+def share(value: float) -> str:
+    """A share in per cent: `97.4 %`."""
+    return f"{100 * value:.1f} %"
+
+
+def count(value: float) -> str:
+    """A count with three significant digits: `339 k`, `10.3 M`."""
+    for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        # The next unit starts where three digits would round up to 1000.
+        if value >= 0.9995 * size:
+            return f"{_three_digits(value / size)}{unit}"
+    return f"{value:.0f}"
+
+
+def milliseconds(seconds: float) -> str:
+    """Seconds as milliseconds with three significant digits: `12.3`."""
+    return _three_digits(1000 * seconds)
+
+
+def error(value: float) -> str:
+    """A relative error: `0.042`."""
+    return f"{value:.3f}"
+
+
+def _three_digits(value: float) -> str:
+    for digits in (2, 1):
+        if round(value, digits) < 10 ** (3 - digits):
+            return f"{value:.{digits}f}"
+    return f"{value:,.0f}"
+
+
+def _markdown(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")

@@ -1,0 +1,107 @@
+"""Training histories of the teacher and of the bundles, read and checked."""
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from attnreplace.report.fields import Fields
+from attnreplace.report.records import METHODS, SIZES, position
+from attnreplace.rundir import RunDir, read_json
+
+
+@dataclass(frozen=True)
+class TeacherEpoch:
+    """What is known after one epoch of the teacher; what was not measured is None."""
+
+    epoch: float
+    train_loss: float | None
+    validation_loss: float | None
+    validation_bleu: float | None
+
+
+@dataclass(frozen=True)
+class BundleTraining:
+    """How the students of one bundle learned."""
+
+    name: str
+    method: str
+    family: str
+    size: str
+    recipe: str | None
+    seed: int | None
+    digests: Mapping[str, str]
+    versions: Mapping[str, Any]
+    relative_mse: Mapping[str, float]
+    """By site, as the bundle was saved."""
+
+    history: tuple[tuple[float, float], ...]
+    """(epoch, relative MSE, the mean over the sites)."""
+
+
+def teacher_history(run: RunDir) -> list[TeacherEpoch]:
+    """The teacher's epochs; none where it was not trained here.
+
+    Raises:
+        UserError: the record of its training is broken.
+    """
+    path = run.teacher / "training.json"
+    if not path.exists():
+        return []
+    epochs = Fields(read_json(path), str(path)).may(list, "history") or []
+    return [_teacher_epoch(Fields(epoch, str(path))) for epoch in epochs]
+
+
+def bundle_trainings(run: RunDir) -> list[BundleTraining]:
+    """Every bundle's training, by method and size.
+
+    Raises:
+        UserError: a bundle's configuration or history is broken.
+    """
+    trainings = [_bundle_training(run.students / name) for name in run.bundles()]
+    return sorted(
+        trainings,
+        key=lambda t: (position(t.method, METHODS), position(t.size, SIZES), t.name),
+    )
+
+
+def _teacher_epoch(fields: Fields) -> TeacherEpoch:
+    return TeacherEpoch(
+        fields.number("epoch"),
+        fields.may_number("train_loss"),
+        fields.may_number("validation_loss"),
+        fields.may_number("validation_bleu"),
+    )
+
+
+def _bundle_training(folder: Path) -> BundleTraining:
+    path = folder / "config.json"
+    fields = Fields(read_json(path), str(path))
+    digests = {
+        "teacher": fields.may(str, "teacher_digest"),
+        "tokenizer": fields.may(str, "tokenizer_digest"),
+    }
+    return BundleTraining(
+        name=folder.name,
+        method=fields.need(str, "method"),
+        family=fields.need(str, "family"),
+        size=str(fields.need(object, "size")),
+        recipe=fields.may(str, "recipe"),
+        seed=fields.may(int, "seed"),
+        digests={name: digest for name, digest in digests.items() if digest},
+        versions=fields.may(dict, "versions") or {},
+        relative_mse=fields.numbers("training", "relative_mse"),
+        history=_history(folder / "history.json"),
+    )
+
+
+def _history(path: Path) -> tuple[tuple[float, float], ...]:
+    if not path.exists():
+        return ()
+    epochs = [Fields(epoch, str(path)) for epoch in Fields(read_json(path), str(path)).items()]
+    return tuple(
+        (fields.number("epoch"), statistics.fmean(values))
+        for fields in epochs
+        if (values := list(fields.numbers("relative_mse").values()))
+    )

@@ -1,0 +1,102 @@
+"""The run directory: the files that stages exchange, and nothing else."""
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attnreplace.errors import UserError
+
+if TYPE_CHECKING:
+    from attnreplace.config import RunConfig
+    from attnreplace.data.corpus import Corpus
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON whole or not at all: a temporary file beside `path`, then a rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(value, file, indent=1, ensure_ascii=False)
+            file.write("\n")
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON.
+
+    Raises:
+        UserError: the file is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{path} is not valid JSON ({error}); delete it and repeat the stage that wrote it"
+        ) from error
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """`runs/<name>`: where each stage finds its input and leaves its output."""
+
+    path: Path
+
+    @property
+    def config_path(self) -> Path:
+        """Everything that was asked for, resolved."""
+        return self.path / "config.toml"
+
+    @property
+    def teacher(self) -> Path:
+        """`save_pretrained` of the model and its tokenizer, with `training.json`."""
+        return self.path / "teacher"
+
+    @property
+    def activations(self) -> Path:
+        """The activation store."""
+        return self.path / "activations.h5"
+
+    @property
+    def students(self) -> Path:
+        """One folder a bundle."""
+        return self.path / "students"
+
+    @property
+    def results(self) -> Path:
+        """One JSON record an evaluation."""
+        return self.path / "results"
+
+    @property
+    def report(self) -> Path:
+        """What a person looks at."""
+        return self.path / "report.html"
+
+    def bundles(self) -> list[str]:
+        """Names of the bundles in this run, sorted."""
+        return sorted(path.parent.name for path in self.students.glob("*/config.json"))
+
+    def config(self) -> "RunConfig":
+        """The run's configuration, or the default where none was written yet."""
+        from attnreplace.config import RunConfig
+
+        return RunConfig.load(self.config_path) if self.config_path.exists() else RunConfig()
+
+    def update_config(self, **sections: Any) -> None:
+        """Note in `config.toml` what a stage was asked for."""
+        import dataclasses
+
+        dataclasses.replace(self.config(), **sections).save(self.config_path)
+
+    def corpus(self) -> "Corpus":
+        """The corpus that the run's configuration names."""
+        from attnreplace.data.corpora import load_corpus
+
+        return load_corpus(self.config().data)

@@ -1,0 +1,1 @@
+"""Splicing: students into a model, on disk as bundles, and whole spliced models to folders."""

@@ -1,0 +1,166 @@
+"""Bundles: trained students on disk, with all that is needed to splice them.
+
+A bundle is a folder with `config.json` and `model.safetensors`, its keys `<site>.<parameter>`. The
+configuration is written last and holds the digest of the weights, so that a folder with a
+configuration is a whole bundle. Other files in the folder are left alone.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from attnreplace.checkpoint import save_tensors
+from attnreplace.digest import digest_file
+from attnreplace.errors import UserError
+from attnreplace.hosts import Site
+from attnreplace.rundir import read_json, write_json
+from attnreplace.students import Student, StudentConfig, build_student
+
+SCHEMA = "attnreplace.bundle/1"
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class BundleConfig:
+    """What a bundle is and where it comes from."""
+
+    name: str
+    """As in `students/<name>`: "alrr-m"."""
+    method: str
+    family: str
+    size: str
+    positions: int
+    """N, the longest sentence the students can read, in tokens."""
+    students: dict[str, StudentConfig]
+    """The student of every site, the site written as text."""
+    teacher_digest: str
+    tokenizer_digest: str
+    recipe: str = ""
+    seed: int = 0
+    training: dict[str, Any] = field(default_factory=dict)
+    """Summary of the training, `relative_mse` by site included."""
+    versions: dict[str, str] = field(default_factory=dict)
+    weights_digest: str = ""
+    """Of the weights' file; set by `save_bundle`."""
+
+    @property
+    def sites(self) -> list[str]:
+        """The sites replaced, as text."""
+        return list(self.students)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for `config.json`."""
+        return {"schema": SCHEMA, "sites": self.sites, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, value: Any, where: str) -> "BundleConfig":
+        """Read what `to_json` gave.
+
+        Args:
+            value: parsed JSON.
+            where: what it was read from, for messages.
+
+        Raises:
+            UserError: of another schema, or not a bundle's configuration.
+        """
+        schema = value.get("schema") if isinstance(value, dict) else None
+        if schema != SCHEMA:
+            raise UserError(
+                f"{where} is of schema {schema!r}, this program reads {SCHEMA!r}; "
+                "distill the students again with this version"
+            )
+        try:
+            values = {item.name: value[item.name] for item in fields(cls)}
+            students = values.pop("students").items()
+            return cls(students={site: StudentConfig(**s) for site, s in students}, **values)
+        except (KeyError, TypeError, AttributeError, UserError) as error:
+            raise UserError(
+                f"{where} is not a bundle's configuration ({error}); distill the students again"
+            ) from error
+
+
+def build_students(config: BundleConfig, seed: int) -> dict[Site, Student]:
+    """Freshly initialised students for every site of a bundle.
+
+    Each site draws from a generator of its own, so that its student depends on the seed and on the
+    site, not on which other sites are in the bundle. The global generator is left as it was.
+    """
+    students = {}
+    with torch.random.fork_rng(devices=[]):
+        for site, student in config.students.items():
+            digest = hashlib.sha256(f"{seed} {site}".encode()).digest()
+            torch.manual_seed(int.from_bytes(digest[:8], "big"))
+            students[Site.parse(site)] = build_student(student)
+    return students
+
+
+def save_bundle(path: Path, config: BundleConfig, students: Mapping[Site, nn.Module]) -> None:
+    """Write a bundle, in place of one that may be there. Interrupted, it leaves none.
+
+    Args:
+        path: the bundle's folder.
+        config: its configuration.
+        students: a student for every site of the configuration.
+
+    Raises:
+        UserError: the disk is full or not writable.
+    """
+    if sorted(map(str, students)) != sorted(config.sites):
+        raise ValueError(f"students for {list(map(str, students))}, not for {config.sites}")
+    (path / CONFIG).unlink(missing_ok=True)
+    tensors: dict[str, Tensor] = {
+        f"{site}.{name}": tensor
+        for site, student in students.items()
+        for name, tensor in student.state_dict().items()
+    }
+    save_tensors(path / WEIGHTS, tensors, {})
+    config = replace(config, weights_digest=digest_file(path / WEIGHTS))
+    write_json(path / CONFIG, config.to_json())
+
+
+def load_bundle_config(path: Path) -> BundleConfig:
+    """Read what a bundle is, without its weights.
+
+    Raises:
+        UserError: there is no bundle, or it is of another schema.
+    """
+    file = path / CONFIG
+    if not file.is_file():
+        raise UserError(f"no bundle in {path}; run `attnreplace distill` to make one")
+    return BundleConfig.from_json(read_json(file), str(file))
+
+
+def load_bundle(path: Path) -> tuple[BundleConfig, dict[Site, Student]]:
+    """Read a bundle; the students are in eval mode and in the dtype they were saved in.
+
+    Raises:
+        UserError: there is no bundle, or it is damaged, or of another schema.
+    """
+    config, weights = load_bundle_config(path), path / WEIGHTS
+    if not weights.is_file() or digest_file(weights) != config.weights_digest:
+        raise UserError(
+            f"{weights} is missing or is not the file that {CONFIG} was written for; "
+            "copy the bundle again, or distill the students again"
+        )
+    tensors = load_file(weights)
+    with torch.device("meta"):
+        students = {Site.parse(s): build_student(c).eval() for s, c in config.students.items()}
+    for site, student in students.items():
+        start = f"{site}."
+        state = {n.removeprefix(start): t for n, t in tensors.items() if n.startswith(start)}
+        try:
+            student.load_state_dict(state, assign=True)
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())
+            raise UserError(
+                f"{weights} does not fit its {CONFIG} at {site} ({reason}); "
+                "distill the students again"
+            ) from error
+    return config, students

@@ -1,0 +1,156 @@
+"""What a person sees: progress bars, notes, errors."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+QUIET_STEPS = 10
+"""Where there is no terminal, a task says how far it is this many times."""
+
+
+class _Bar:
+    def __init__(self, bars: Progress, task: int) -> None:
+        self.bars, self.id = bars, task
+
+    def advance(self, steps: int = 1, **figures: float | str) -> None:
+        """Move the bar."""
+        shown = "  ".join(f"{name} {_figure(value)}" for name, value in figures.items())
+        if shown:
+            self.bars.update(self.id, advance=steps, figures=shown)
+        else:
+            self.bars.update(self.id, advance=steps)
+
+
+class TerminalProgress:
+    """Progress bars with the time left; they vanish when done, notes stay."""
+
+    def __init__(self) -> None:
+        self._bars: Progress | None = None
+
+    @contextmanager
+    def task(self, description: str, total: int | None, done: int = 0) -> Iterator[_Bar]:
+        """One bar; tasks inside a task get bars below it."""
+        outermost = self._bars is None
+        if self._bars is None:
+            self._bars = Progress(
+                SpinnerColumn(),
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=24),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TextColumn("left"),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[figures]}"),
+                console=err,
+                transient=True,
+            )
+            self._bars.start()
+        task = self._bars.add_task(escape(description), total=total, completed=done, figures="")
+        try:
+            yield _Bar(self._bars, task)
+        finally:
+            self._bars.remove_task(task)
+            if outermost:
+                self._bars.stop()
+                self._bars = None
+
+    def note(self, message: str) -> None:
+        """A line above the bars."""
+        err.print(escape(message))
+
+
+class _Lines:
+    def __init__(self, description: str, total: int | None, done: int) -> None:
+        self.description, self.total, self.done = description, total, done
+
+    def advance(self, steps: int = 1, **figures: float | str) -> None:
+        """Say a line at every tenth of the way."""
+        before, self.done = self.done, self.done + steps
+        if not self.total or self.total < QUIET_STEPS:
+            return
+        if before * QUIET_STEPS // self.total < self.done * QUIET_STEPS // self.total:
+            shown = "  ".join(f"{name} {_figure(value)}" for name, value in figures.items())
+            line = f"{self.description}: {self.done}/{self.total}  {shown}".rstrip()
+            err.print(escape(line), soft_wrap=True)
+
+
+class LineProgress:
+    """For logs: a line now and then instead of a bar."""
+
+    @contextmanager
+    def task(self, description: str, total: int | None, done: int = 0) -> Iterator[_Lines]:
+        """Lines at every tenth of the way."""
+        yield _Lines(description, total, done)
+
+    def note(self, message: str) -> None:
+        """A line."""
+        err.print(escape(message), soft_wrap=True)
+
+
+def progress() -> TerminalProgress | LineProgress:
+    """Bars on a terminal, lines elsewhere; nothing but ours is shown."""
+    # Set before transformers and datasets are imported, which read them then.
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    if int(os.environ.get("RANK", "0")) > 0:
+        return _silent()
+    return TerminalProgress() if err.is_terminal else LineProgress()
+
+
+def _silent() -> LineProgress:
+    """Of several processes only the first one speaks."""
+    err.quiet = out.quiet = True
+    return LineProgress()
+
+
+def show_table(
+    header: list[str], rows: list[list[str]], title: str = "", numbers: bool = True
+) -> None:
+    """A table; with `numbers`, all columns but the first are aligned on the right."""
+    table = Table(title=escape(title) or None, title_justify="left", pad_edge=False)
+    for index, name in enumerate(header):
+        table.add_column(escape(name), justify="right" if numbers and index else "left")
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    out.print(table)
+
+
+def show_text(rows: list[list[str]], title: str) -> None:
+    """Names and what belongs to them, wrapped."""
+    table = Table(title=escape(title), title_justify="left", show_header=False, box=None)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    out.print(table)
+
+
+def done(what: str, where: object, then: str = "") -> None:
+    """How every command ends: what there is now, where, and what to run next."""
+    out.print(f"[bold]{escape(what)}[/bold] {escape(str(where))}", soft_wrap=True)
+    if then:
+        out.print(f"next: {escape(then)}", soft_wrap=True)
+
+
+def _figure(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.4g}"

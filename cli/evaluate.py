@@ -1,0 +1,67 @@
+"""attnreplace eval."""
+
+from typing import Annotated
+
+import typer
+
+from attnreplace.errors import UserError
+from attnreplace_cli import console
+from attnreplace_cli.options import (
+    DEFAULT_RUN,
+    RunOption,
+    SetOption,
+    configure,
+    run_suffix,
+    words,
+)
+
+
+def evaluate(
+    bleu: Annotated[bool, typer.Option("--bleu", help="sacreBLEU and chrF (the default).")] = True,
+    bundle: Annotated[
+        str | None, typer.Option(help="Bundles, with commas; default: all of the run.")
+    ] = None,
+    test_set: Annotated[
+        str | None, typer.Option(help="Test sets, with commas; default: all of the corpus.")
+    ] = None,
+    beam: Annotated[str | None, typer.Option(help="Beam widths, with commas.")] = None,
+    over_long: Annotated[
+        str | None, typer.Option(help="Sentences over the limit: error, truncate or teacher.")
+    ] = None,
+    baselines: Annotated[
+        bool | None, typer.Option(help="Attention removed and untrained students, too.")
+    ] = None,
+    cost: Annotated[
+        bool | None, typer.Option(help="Measure operations, latency and memory.")
+    ] = None,
+    run: RunOption = DEFAULT_RUN,
+    assignments: SetOption = None,
+) -> None:
+    """Splice students into the teacher, translate the test sets and score them.
+
+    Example: attnreplace eval --bleu --bundle alrr-m --beam 1,5
+    """
+    progress = console.progress()
+    from attnreplace.evaluate.evaluate import evaluate as evaluate_systems
+    from attnreplace.report.tables import results_table
+    from attnreplace.rundir import RunDir
+
+    directory = RunDir(run)
+    options = {
+        "beams": _beams(beam),
+        "test_sets": words(test_set),
+        "over_long": over_long,
+        "baselines": baselines,
+        "cost": cost,
+    }
+    config = configure(directory, {"evaluate": options}, assignments)
+    records = evaluate_systems(directory, config.evaluate, words(bundle), progress=progress)
+    console.show_table(*results_table(records))
+    console.done("records:", directory.results, f"attnreplace report{run_suffix(run)}")
+
+
+def _beams(text: str | None) -> list[int] | None:
+    try:
+        return None if text is None else [int(word) for word in words(text) or []]
+    except ValueError:
+        raise UserError(f"--beam {text!r} should be whole numbers with commas, as 1,5") from None

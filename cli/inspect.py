@@ -1,0 +1,108 @@
+"""attnreplace inspect."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from attnreplace.errors import UserError
+from attnreplace_cli import console
+from attnreplace_cli.options import DEFAULT_RUN
+
+
+def inspect(
+    path: Annotated[
+        Path, typer.Argument(help="A run, a store (.h5), a bundle, a teacher or a record.")
+    ] = DEFAULT_RUN,
+    verify: Annotated[bool, typer.Option(help="Check a store's checksums.")] = False,
+) -> None:
+    """Say what is in a run, an activation store, a bundle, a teacher or a result record.
+
+    Example: attnreplace inspect runs/default/activations.h5 --verify
+    """
+    progress = console.progress()
+    from attnreplace.activations.store import ActivationStore
+    from attnreplace.rundir import RunDir, read_json
+
+    if path.suffix == ".h5":
+        store = ActivationStore.open(path)
+        _show(f"activation store {path}", store.describe())
+        if verify:
+            store.verify(progress)
+            console.out.print("checksums: all correct")
+    elif path.suffix == ".json" and path.is_file():
+        _show(f"record {path}", read_json(path))
+    elif (path / "config.json").is_file():
+        _show_folder(path)
+    elif path.is_dir() and (RunDir(path).config_path.is_file() or RunDir(path).teacher.is_dir()):
+        _show_run(path)
+    else:
+        raise UserError(
+            f"{path} is no run, store, bundle, teacher or record; "
+            "`attnreplace run` makes a run in runs/default"
+        )
+
+
+def _show_run(path: Path) -> None:
+    from attnreplace.activations.schema import readable_bytes
+    from attnreplace.activations.store import ActivationStore
+    from attnreplace.report.records import load_records
+    from attnreplace.report.tables import results_table
+    from attnreplace.rundir import RunDir, read_json
+    from attnreplace.splice.bundle import load_bundle_config
+
+    run = RunDir(path)
+    rows = [["config.toml", "present" if run.config_path.is_file() else "missing"]]
+    record = run.teacher / "training.json"
+    if record.is_file():
+        best = read_json(record)["best"]
+        rows.append(["teacher", f"validation BLEU {best['validation_bleu']:.2f}"])
+    else:
+        rows.append(["teacher", "missing: attnreplace train"])
+    if run.activations.is_file():
+        store = ActivationStore.open(run.activations)
+        size = readable_bytes(store.nbytes)
+        rows.append(["activations.h5", f"{len(store.names)} tensors, {size}"])
+    else:
+        rows.append(["activations.h5", "missing: attnreplace extract"])
+    for name in run.bundles():
+        config = load_bundle_config(run.students / name)
+        parameters = config.training.get("parameters", 0)
+        rows.append([f"students/{name}", f"{len(config.sites)} sites, {parameters:,} parameters"])
+    if not run.bundles():
+        rows.append(["students", "missing: attnreplace distill"])
+    console.show_text(rows, title=f"run {path}")
+    records = load_records(run.results)
+    if records:
+        console.show_table(*results_table(records))
+    else:
+        console.out.print("no results: attnreplace eval --bleu")
+
+
+def _show_folder(path: Path) -> None:
+    from attnreplace.rundir import read_json
+
+    config = read_json(path / "config.json")
+    record = path / "training.json"
+    if str(config.get("schema", "")).startswith("attnreplace.bundle"):
+        _show(f"bundle {path}", config)
+    else:
+        training = read_json(record) if record.is_file() else {}
+        training.pop("history", None)
+        _show(f"model {path}", {"model_type": config.get("model_type"), **training})
+
+
+def _show(title: str, value: dict[str, Any]) -> None:
+    console.show_text([[name, text] for name, text in _flat(value)], title=title)
+
+
+def _flat(value: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested fields as dotted names."""
+    rows: list[tuple[str, str]] = []
+    for name, item in value.items():
+        if isinstance(item, dict):
+            rows += _flat(item, f"{prefix}{name}.")
+        else:
+            shown = f"{item:,}" if isinstance(item, int) and not isinstance(item, bool) else item
+            rows.append((f"{prefix}{name}", str(shown)))
+    return rows

@@ -1,0 +1,83 @@
+"""The program `attnreplace`."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from attnreplace import __version__
+from attnreplace.errors import UserError
+from attnreplace_cli import (
+    data,
+    distill,
+    evaluate,
+    extract,
+    inspect,
+    report,
+    run,
+    train,
+    translate,
+)
+from attnreplace_cli.console import err
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Replace a Transformer's attention by attention-free students distilled from it.",
+    epilog="Start with `attnreplace run`: every stage on the embedded corpus, in minutes.",
+)
+app.command()(run.run)
+app.command()(train.train)
+app.command()(extract.extract)
+app.command()(distill.distill)
+app.command("eval")(evaluate.evaluate)
+app.command()(report.report)
+app.command()(translate.translate)
+app.command()(inspect.inspect)
+app.add_typer(data.app, name="data")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
+
+
+def main() -> None:
+    """Run the program; a known error is one line and exit code 2."""
+    # Idle threads that spin starve whatever else runs on the machine.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    try:
+        app()
+    except UserError as error:
+        if "--debug" in sys.argv:
+            raise
+        err.print(f"[bold red]error:[/bold red] {_escape(str(error))}", soft_wrap=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        err.print("interrupted; the same command goes on from the last checkpoint")
+        sys.exit(130)
+
+
+def _escape(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+if __name__ == "__main__":
+    main()

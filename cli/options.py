@@ -1,0 +1,123 @@
+"""Options that several commands share, and how they become a configuration."""
+
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from attnreplace.errors import UserError
+
+if TYPE_CHECKING:
+    from attnreplace.config import RunConfig
+    from attnreplace.rundir import RunDir
+
+DEFAULT_RUN = Path("runs/default")
+
+RunOption = Annotated[Path, typer.Option("--run", help="The run directory.")]
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", help="Replace results of other settings.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="SECTION.FIELD=VALUE",
+        help="Any field of config.toml, e.g. training.label_smoothing=0.2; repeatable.",
+    ),
+]
+ConfigArgument = Annotated[
+    Path | None, typer.Argument(help="A TOML file; without it, the run's own or the default.")
+]
+DatasetOption = Annotated[
+    str | None,
+    typer.Option(help="grammar, iwslt2017, or a `datasets` id; see `attnreplace data list`."),
+]
+DataDirOption = Annotated[
+    Path | None, typer.Option(help="A folder of parallel text, official XML, JSONL or Parquet.")
+]
+PairOption = Annotated[str | None, typer.Option(help="Source and target language, as de-en.")]
+PresetOption = Annotated[str | None, typer.Option(help="Teacher: tiny, paper or base.")]
+MethodOption = Annotated[
+    str | None, typer.Option("--method", help="alr, aslr, alrr, elr; several with commas; or all.")
+]
+SizeOption = Annotated[
+    str | None, typer.Option("--size", help="xs, s, m, l, xl; several with commas; or all.")
+]
+
+
+def run_suffix(run: Path) -> str:
+    """How the next command names this run; nothing for the default one."""
+    return "" if run == DEFAULT_RUN else f" --run {run}"
+
+
+def words(value: str | None) -> list[str] | None:
+    """Comma-separated words; None stays None."""
+    return None if value is None else [word.strip() for word in value.split(",") if word.strip()]
+
+
+def methods(value: str | None) -> list[str] | None:
+    """What `--method` names."""
+    from attnreplace.methods import METHODS, get_method
+
+    named = list(METHODS) if value == "all" else words(value)
+    # An alias becomes the method's name.
+    return named and list(dict.fromkeys(get_method(name).name for name in named))
+
+
+def sizes(value: str | None) -> list[str] | None:
+    """What `--size` names."""
+    from attnreplace.students import SIZES
+
+    return list(SIZES) if value == "all" else words(value)
+
+
+def configure(
+    run: "RunDir",
+    options: dict[str, dict[str, Any]],
+    assignments: list[str] | None = None,
+    file: Path | None = None,
+) -> "RunConfig":
+    """The configuration: the file's, or the run's own, changed by what the command line says.
+
+    Args:
+        run: its `config.toml` is the base where no file is given.
+        options: values by section and field; None means not given.
+        assignments: `section.field=value`, the value as in TOML; text needs no quotes.
+        file: a TOML file.
+
+    Raises:
+        UserError: unknown names or values of the wrong type.
+    """
+    from attnreplace.config import RunConfig
+    from attnreplace.teacher.build import PRESETS
+
+    base = run.config() if file is None else RunConfig.load(file)
+    values = base.to_dict()
+    preset = options.get("teacher", {}).get("preset")
+    if preset is not None:
+        if preset not in PRESETS:
+            raise UserError(f"unknown preset {preset!r}; valid: {', '.join(PRESETS)}")
+        seed = values["training"].get("seed", 0)
+        values["teacher"], values["training"] = {"preset": preset}, {"seed": seed}
+    else:
+        # Every field is spelt out already; this keeps the defaults of a preset from filling in.
+        values["teacher"]["preset"] = "tiny"
+    for section, fields in options.items():
+        for name, value in fields.items():
+            if value is not None:
+                values[section][name] = str(value) if isinstance(value, Path) else value
+    for assignment in assignments or []:
+        name, equals, text = assignment.partition("=")
+        section, dot, key = name.partition(".")
+        if not (equals and dot):
+            raise UserError(f"--set {assignment!r} should read section.field=value")
+        values.setdefault(section, {})[key] = _toml_value(text)
+    return RunConfig.from_dict(values, "the command line" if file is None else str(file))
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

@@ -1,0 +1,418 @@
+"""The evaluation stage over a run directory with a real teacher and real bundles."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from attnreplace.config import RunConfig
+from attnreplace.data.corpora import DataConfig
+from attnreplace.data.tokenizer import train_tokenizer
+from attnreplace.errors import UserError
+from attnreplace.evaluate import cost as cost_module
+from attnreplace.evaluate.bleu import score
+from attnreplace.evaluate.evaluate import EvalConfig, evaluate
+from attnreplace.evaluate.record import Cost, Record
+from attnreplace.evaluate.translate import translate
+from attnreplace.hosts import Site, host_for
+from attnreplace.methods import get_method
+from attnreplace.progress import NullProgress, Task
+from attnreplace.report.records import parse_record
+from attnreplace.rundir import RunDir, read_json
+from attnreplace.splice.bundle import BundleConfig, build_students, save_bundle
+from attnreplace.splice.splice import load_spliced
+from attnreplace.students import student_config
+from attnreplace.teacher.build import TeacherConfig, build_teacher
+from attnreplace.teacher.load import load_teacher
+
+GERMAN = ["Ein Hund.", "Zwei Männer am Herd.", "Ja.", "Eine Frau liest."]
+ENGLISH = ["One dog.", "Two men at the stove.", "Yes.", "A woman reads."]
+LAYERS, D, FF, HEADS, LIMIT, SHORT = 2, 16, 32, 4, 16, 4
+SHAPE = TeacherConfig(
+    d_model=D, encoder_layers=LAYERS, decoder_layers=1, num_heads=HEADS, d_ff=FF, max_length=LIMIT
+)
+QUICK = EvalConfig(beams=[1], test_sets=["test"], cost=False)
+
+
+class Log(NullProgress):
+    """Progress that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.tasks: dict[str, dict[str, Any]] = {}
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
+
+    @contextmanager
+    def task(self, description: str, total: int | None, done: int = 0) -> Iterator[Task]:
+        entry: dict[str, Any] = {"total": total, "done": done}
+        self.tasks[description] = entry
+
+        class Entry:
+            def advance(self, steps: int = 1, **figures: float | str) -> None:
+                entry["done"] += steps
+                entry.update(figures)
+
+        yield Entry()
+
+
+def make_run(path: Path) -> RunDir:
+    """A run with a corpus of two test sets and a random teacher."""
+    run = RunDir(path / "run")
+    data = path / "data"
+    data.mkdir(parents=True)
+    for name, pick in (("train", slice(None)), ("test", slice(None)), ("tst2", slice(2, None))):
+        (data / f"{name}.de").write_text("\n".join(GERMAN[pick]) + "\n", encoding="utf-8")
+        (data / f"{name}.en").write_text("\n".join(ENGLISH[pick]) + "\n", encoding="utf-8")
+    RunConfig(data=DataConfig(data_dir=str(data))).save(run.config_path)
+    make_teacher(run, seed=0)
+    return run
+
+
+def make_teacher(run: RunDir, seed: int) -> None:
+    """Put a random teacher into the run."""
+    tokenizer = train_tokenizer(GERMAN + ENGLISH, 340)
+    torch.manual_seed(seed)
+    model = build_teacher(SHAPE, tokenizer)
+    with torch.no_grad():  # The source shows in the hypotheses.
+        model.get_decoder().layers[0].encoder_attn.out_proj.weight.mul_(3)
+    model.save_pretrained(run.teacher)
+    tokenizer.save_pretrained(run.teacher)
+    record = {"config": {"teacher": {"max_length": LIMIT}}}
+    (run.teacher / "training.json").write_text(json.dumps(record), encoding="utf-8")
+
+
+def add_bundle(run: RunDir, method: str, size: str, layers: int = LAYERS, shift: float = 1) -> str:
+    """Put a bundle whose students are not as they were initialised into the run."""
+    teacher = load_teacher(run.teacher)
+    host = host_for(teacher.model)
+    sites = [Site("encoder", "self", layer) for layer in range(layers)]
+    config = BundleConfig(
+        name=f"{method}-{size}",
+        method=method,
+        family="shallow_ff",
+        size=size,
+        positions=LIMIT,
+        students={
+            str(site): student_config(
+                get_method(method), size, host.locate(teacher.model, site), LIMIT
+            )
+            for site in sites
+        },
+        teacher_digest=teacher.digest,
+        tokenizer_digest=teacher.tokenizer_digest,
+        recipe="modern",
+        seed=3,
+        training={"relative_mse": {str(site): 0.25 for site in sites}},
+    )
+    students = build_students(config, seed=3)
+    with torch.no_grad():
+        for student in students.values():
+            for parameter in student.parameters():
+                parameter.add_(shift * torch.randn(parameter.shape))
+    save_bundle(run.students / config.name, config, students)
+    return config.name
+
+
+def hurry(patch: pytest.MonkeyPatch) -> None:
+    """Time as little as can be: the figures are of no account."""
+    for name, value in (("ENCODER_SECONDS", 0), ("GENERATE_SECONDS", 0), ("NEW_TOKENS", 2)):
+        patch.setattr(cost_module, name, value)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDir:
+    """A run with a teacher and no students."""
+    return make_run(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunDir, list[Record], Log]]:
+    """A run with everything in it, evaluated with costs."""
+    run, log = make_run(tmp_path_factory.mktemp("whole")), Log()
+    for method, size in (("alr", "m"), ("alrr", "s"), ("elr", "xs")):
+        add_bundle(run, method, size)
+    with pytest.MonkeyPatch.context() as patch:
+        hurry(patch)
+        records = evaluate(run, EvalConfig(beams=[2]), progress=log)
+    yield run, records, log
+
+
+SYSTEMS = [
+    "teacher", "removed", "untrained-alr-m", "untrained-alrr-s", "untrained-elr-xs", "alr-m",
+    "alrr-s", "elr-xs",
+]  # fmt: skip
+
+
+def test_every_system_is_recorded_on_every_test_set(
+    whole: tuple[RunDir, list[Record], Log],
+) -> None:
+    run, records, log = whole
+    expected = [(system, test_set) for system in SYSTEMS for test_set in ("test", "tst2")]
+    assert [(r["system"]["name"], r["test_set"]) for r in records] == expected
+    names = {f"{system}.{test_set}.beam2" for system, test_set in expected}
+    assert {path.name for path in run.results.iterdir()} == (
+        {f"{name}.json" for name in names} | {f"{name}.translations.jsonl" for name in names}
+    )
+    for record, (system, test_set) in zip(records, expected, strict=True):
+        assert read_json(run.results / f"{system}.{test_set}.beam2.json") == record
+        assert record["decoding"]["beam"] == 2
+        task = log.tasks[f"{system}, {test_set}, beam 2"]
+        assert task["total"] == task["done"] == record["sentences"]
+        assert task["bleu"] == record["scores"]["bleu"]["score"]
+
+
+def test_records_have_the_documented_fields_and_the_report_reads_them(
+    whole: tuple[RunDir, list[Record], Log],
+) -> None:
+    run, records, _ = whole
+    text = json.dumps(records, ensure_ascii=False)
+    assert not any(sentence in text for sentence in GERMAN + ENGLISH)
+    teacher = load_teacher(run.teacher)
+    for record in records:
+        assert set(record) == set(Record.__annotations__)
+        assert record["cost"] is not None and set(record["cost"]) == set(Cost.__annotations__)
+        parsed = parse_record(record, "record")
+        assert parsed.flops == record["cost"]["flops_per_token"]
+        assert parsed.latency[64].generate is not None
+        assert record["digests"]["teacher"] == teacher.digest
+        assert record["pair"] == "de-en"
+        student = record["system"]["kind"] == "student"
+        assert (record["digests"]["bundle"] is not None) == student
+        assert (record["recipe"] == "modern") == student
+        assert record["relative_mse"] == (
+            dict.fromkeys(record["system"]["sites"], 0.25) if student else None
+        )
+        assert record["seed"] == (3 if student or "untrained" in parsed.name else None)
+
+
+def test_scores_are_those_of_the_translations_on_disk(
+    whole: tuple[RunDir, list[Record], Log],
+) -> None:
+    run, records, _ = whole
+    teacher = load_teacher(run.teacher)
+    models = {
+        "teacher": teacher.model,
+        "alrr-s": load_spliced(teacher.model, run.students / "alrr-s"),
+    }
+    for record in records:
+        name, beam = record["system"]["name"], record["decoding"]["beam"]
+        path = run.results / f"{name}.{record['test_set']}.beam{beam}.translations.jsonl"
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        start = 0 if record["test_set"] == "test" else 2
+        assert [line["source"] for line in lines] == GERMAN[start:]
+        assert [line["reference"] for line in lines] == ENGLISH[start:]
+        hypotheses = [line["hypothesis"] for line in lines]
+        assert record["scores"] == score(hypotheses, ENGLISH[start:])
+        if name in models:
+            assert hypotheses == translate(
+                models[name], teacher.tokenizer, GERMAN[start:], beam=beam, max_length=LIMIT,
+                over_long="truncate",
+            ).hypotheses  # fmt: skip
+
+
+def test_costs_follow_from_what_a_method_replaces(
+    whole: tuple[RunDir, list[Record], Log],
+) -> None:
+    _, records, _ = whole
+    costs = {record["system"]["name"]: record["cost"] for record in records}
+    one, norm = D * D + D, 2 * D
+    feed_forward = D * FF + FF + FF * D + D
+    replaced = {
+        "teacher": 0,
+        "removed": 4 * one,
+        "alr-m": 3 * one,
+        "alrr-s": 4 * one + norm,
+        "elr-xs": 4 * one + 2 * norm + feed_forward,
+    }
+    hidden = {"alr-m": LIMIT * D // 8, "alrr-s": LIMIT * D // 128, "elr-xs": LIMIT * D // 256}
+    teacher = costs["teacher"]
+    assert teacher is not None
+    length = teacher["source_tokens"]
+    kept = {"alr-m": 2 * D * D + 4 * D * FF, "alrr-s": 4 * D * FF, "elr-xs": 0}
+    for name, count in replaced.items():
+        cost = costs[name]
+        assert cost is not None
+        assert cost["parameters"]["replaced"] == LAYERS * count
+        width = LIMIT * D
+        student = 0
+        if name in hidden:
+            h = hidden[name]
+            student = 2 * width + (width + 1) * h + 2 * h + (h + 1) * width
+            products = 4 * length * D * h  # of one sentence: into h values, and out of them
+            assert cost["flops_per_token"] * length == LAYERS * (products + length * kept[name])
+        assert cost["parameters"]["replacement"] == LAYERS * student
+        assert cost["parameters"]["model"] == (
+            teacher["parameters"]["model"] + LAYERS * (student - count)
+        )
+        assert cost["decoder_flops_per_token"] == teacher["decoder_flops_per_token"]
+    assert teacher["flops_per_token"] == LAYERS * (8 * D * D + 4 * D * FF + 4 * length * D)
+    removed = costs["removed"]
+    assert removed is not None and removed["flops_per_token"] == LAYERS * 4 * D * FF
+    # Training changes no cost but the time.
+    assert costs["untrained-alr-m"]["parameters"] == costs["alr-m"]["parameters"]
+    # One measurement a system.
+    for record in records:
+        assert record["cost"] == costs[record["system"]["name"]]
+
+
+def test_only_what_changed_is_evaluated_again(run: RunDir) -> None:
+    add_bundle(run, "alrr", "s")
+    add_bundle(run, "elr", "s")
+    config = EvalConfig(beams=[1, 2], test_sets=["test"], cost=False)
+    first = evaluate(run, config)
+    before = {path: path.stat().st_mtime_ns for path in run.results.iterdir()}
+
+    log = Log()
+    assert evaluate(run, config, progress=log) == first
+    assert {path: path.stat().st_mtime_ns for path in run.results.iterdir()} == before
+    assert log.tasks == {}
+    assert "alrr-s: 2 of 2 records are up to date and kept" in log.notes
+
+    # A missing translation, another beam, other students: that, and nothing else.
+    (run.results / "teacher.test.beam2.translations.jsonl").unlink()
+    add_bundle(run, "elr", "s", shift=2)
+    log = Log()
+    evaluate(run, EvalConfig(beams=[1, 2], test_sets=["test"], cost=False), progress=log)
+    assert list(log.tasks) == [
+        "teacher, test, beam 2",
+        "elr-s, test, beam 1",
+        "elr-s, test, beam 2",
+    ]
+
+    log = Log()
+    evaluate(
+        run, EvalConfig(beams=[1], test_sets=["test"], cost=False, over_long="teacher"),
+        bundles=["elr-s"], progress=log,
+    )  # fmt: skip
+    assert list(log.tasks) == [
+        f"{name}, test, beam 1" for name in ("teacher", "removed", "untrained-elr-s", "elr-s")
+    ]
+
+
+def test_cost_asked_for_later_is_measured_later(
+    run: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hurry(monkeypatch)
+    [record] = evaluate(run, EvalConfig([1], ["test"], baselines=False, cost=False))
+    assert record["cost"] is None
+    [measured] = evaluate(run, EvalConfig([1], ["test"], baselines=False))
+    assert measured["cost"] is not None
+    # What was measured stays when another beam width joins.
+    both = evaluate(run, EvalConfig([1, 2], ["test"], baselines=False))
+    assert [r["cost"] for r in both] == [measured["cost"]] * 2
+
+
+@pytest.mark.parametrize("policy", ["truncate", "teacher"])
+def test_sentences_over_the_limit_are_counted(run: RunDir, policy: str) -> None:
+    record = run.teacher / "training.json"
+    record.write_text(json.dumps({"config": {"teacher": {"max_length": SHORT}}}), encoding="utf-8")
+    add_bundle(run, "alrr", "s")
+    records = evaluate(run, EvalConfig([1], ["test"], policy, cost=False))
+    teacher = load_teacher(run.teacher)
+    long = [len(ids) > SHORT for ids in teacher.tokenizer(GERMAN)["input_ids"]]
+    assert 0 < sum(long) < len(long)
+    for entry in records:
+        assert entry["sentences"] == len(GERMAN)
+        assert entry["decoding"]["over_long"] == {
+            "policy": policy,
+            "limit": SHORT,
+            "count": sum(long),
+        }
+    texts = {
+        name: (run.results / f"{name}.test.beam1.translations.jsonl").read_text().splitlines()
+        for name in ("teacher", "alrr-s")
+    }
+    same = [a == b for a, b in zip(texts["teacher"], texts["alrr-s"], strict=True)]
+    assert not all(same)
+    if policy == "teacher":
+        assert all(equal for equal, over in zip(same, long, strict=True) if over)
+
+
+def test_the_error_policy_stops_at_the_first_system(run: RunDir) -> None:
+    record = run.teacher / "training.json"
+    record.write_text(json.dumps({"config": {"teacher": {"max_length": SHORT}}}), encoding="utf-8")
+    with pytest.raises(UserError, match=f"the limit is {SHORT}"):
+        evaluate(run, EvalConfig([1], ["test"], "error", cost=False))
+    assert not run.results.exists() or list(run.results.iterdir()) == []
+
+
+def test_without_students_the_teacher_is_evaluated_and_a_note_says_how_to_make_some(
+    run: RunDir,
+) -> None:
+    log = Log()
+    records = evaluate(run, QUICK, progress=log)
+    assert [r["system"]["kind"] for r in records] == ["teacher", "removed"]
+    assert records[1]["system"]["sites"] == ["encoder.self.0", "encoder.self.1"]
+    assert any("attnreplace distill" in note for note in log.notes)
+    # Attention matters to this teacher: without it the translations are others.
+    texts = [
+        (run.results / f"{name}.test.beam1.translations.jsonl").read_text()
+        for name in ("teacher", "removed")
+    ]
+    assert texts[0] != texts[1]
+    assert RunConfig.load(run.config_path).evaluate == QUICK
+
+
+def test_attention_is_removed_where_bundles_replace_it(run: RunDir) -> None:
+    add_bundle(run, "alrr", "s", layers=1)
+    records = evaluate(run, QUICK)
+    assert [r["system"]["sites"] for r in records[1:]] == [["encoder.self.0"]] * 3
+
+
+def test_only_asked_bundles_and_no_baselines(run: RunDir) -> None:
+    for size in ("xs", "s"):
+        add_bundle(run, "alr", size)
+    config = EvalConfig([1], ["test"], baselines=False, cost=False)
+    records = evaluate(run, config, bundles=["alr-xs"])
+    assert [r["system"]["name"] for r in records] == ["teacher", "alr-xs"]
+    # The baseline of a method does not depend on which of its bundles are asked for.
+    records = evaluate(run, QUICK, bundles=["alr-xs"])
+    assert [r["system"]["name"] for r in records][2:] == ["untrained-alr-s", "alr-xs"]
+
+
+def test_students_of_another_teacher_are_refused(run: RunDir) -> None:
+    add_bundle(run, "alrr", "s")
+    make_teacher(run, seed=1)
+    with pytest.raises(UserError, match="were trained on teacher"):
+        evaluate(run, QUICK)
+
+
+def test_missing_and_unknown_things_are_named(run: RunDir) -> None:
+    add_bundle(run, "alrr", "s")
+    with pytest.raises(UserError, match="unknown bundle 'alr-m'; valid: alrr-s"):
+        evaluate(run, QUICK, bundles=["alr-m"])
+    with pytest.raises(UserError, match="unknown test set 'tst3'; valid: test, tst2"):
+        evaluate(run, EvalConfig([1], ["tst3"]))
+    shutil.rmtree(run.teacher)
+    with pytest.raises(UserError, match="run `attnreplace train` first"):
+        evaluate(run, QUICK)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"beams": []}, "at least one beam"),
+        ({"beams": [0]}, "whole number from 1; got 0"),
+        ({"beams": [True]}, "whole number from 1; got True"),
+        ({"over_long": "drop"}, "valid: error, truncate, teacher"),
+        ({"batch_tokens": 0}, "at least 1"),
+        ({"device": "tpu"}, "valid: auto, cpu, cuda"),
+    ],
+)
+def test_a_config_that_makes_no_sense_is_refused(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        EvalConfig(**fields)
+
+
+def test_a_gpu_that_is_not_there_is_refused(run: RunDir) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(UserError, match="no GPU"):
+        evaluate(run, EvalConfig(device="cuda"))

@@ -1,0 +1,86 @@
+"""Small stores on disk, written by the real writer."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from attnreplace.activations.manifest import Manifest
+from attnreplace.activations.plan import Shard, plan_shards
+from attnreplace.activations.schema import DTYPES, StoreIdentity, to_storage
+from attnreplace.activations.store import ActivationStore
+from attnreplace.activations.writer import StoreWriter
+
+
+class Samples:
+    """Stores of random values that can be asked for again."""
+
+    max_length = 8
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "activations.h5"
+        self.widths = {"encoder.hidden_states.0": 4, "encoder.self.heads.0": 6}
+        self.names = list(self.widths)
+        self.lengths = {"train": [3, 1, 7, 2, 5, 5, 4, 9, 1, 6], "validation": [2, 6, 4]}
+
+    def identity(self, dtype: str = "float16") -> StoreIdentity:
+        return StoreIdentity("a" * 64, "b" * 64, "c" * 64, ("encoder.self.0",), dtype, 8)
+
+    def sentence(
+        self, split: str, index: int, length: int, name: str, dtype: str = "float16"
+    ) -> Tensor:
+        """One tensor of the sentence on line `index`, `(length, width)`."""
+        generator = torch.Generator().manual_seed(1000 * index + 10 * len(split) + len(name))
+        return torch.randn(length, self.widths[name], generator=generator).to(DTYPES[dtype])
+
+    def rows(self, shard: Shard, part: slice, name: str, dtype: str) -> Tensor:
+        """One tensor of some sentences of a shard, `(tokens, width)`."""
+        pairs = zip(shard.sentence_ids[part], shard.lengths[part], strict=True)
+        return torch.cat(
+            [self.sentence(shard.split, int(i), int(n), name, dtype) for i, n in pairs]
+        )
+
+    def writer(
+        self,
+        lengths: Mapping[str, Sequence[int]] | None = None,
+        dtype: str = "float16",
+        shard_sentences: int = 4,
+    ) -> StoreWriter:
+        plan = plan_shards(lengths or self.lengths, self.max_length, shard_sentences)
+        manifest = Manifest(
+            identity=self.identity(dtype),
+            widths=dict(self.widths),
+            shard_sentences=shard_sentences,
+            num_shards=len(plan.shards),
+            dropped=plan.dropped,
+            versions={"torch": torch.__version__},
+            created="2025-01-01T00:00:00+00:00",
+        )
+        return StoreWriter(self.path, manifest, plan)
+
+    def fill(self, writer: StoreWriter, shards: int | None = None, batch: int = 3) -> None:
+        """Append the first `shards` of the missing shards (None: all) in small batches."""
+        dtype = writer.manifest.identity.dtype
+        for shard in writer.missing[:shards]:
+            for start in range(0, len(shard.lengths), batch):
+                part = slice(start, start + batch)
+                values = {name: self.rows(shard, part, name, dtype) for name in self.names}
+                writer.append(shard, {name: to_storage(rows) for name, rows in values.items()})
+
+    def store(
+        self,
+        lengths: Mapping[str, Sequence[int]] | None = None,
+        dtype: str = "float16",
+        shard_sentences: int = 4,
+    ) -> ActivationStore:
+        """A finished store."""
+        with self.writer(lengths, dtype, shard_sentences) as writer:
+            self.fill(writer)
+        return ActivationStore.open(self.path)
+
+
+@pytest.fixture
+def samples(tmp_path: Path) -> Samples:
+    return Samples(tmp_path)

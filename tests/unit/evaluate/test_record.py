@@ -1,0 +1,59 @@
+"""Records on disk: complete or absent, unchanged or made again."""
+
+import json
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from attnreplace.evaluate.record import (
+    Record,
+    finished,
+    record_path,
+    translations_path,
+    write_record,
+)
+
+
+def record(**fields: Any) -> Record:
+    """As much of a record as these functions read."""
+    return cast(Record, {"schema": "attnreplace.result/1", "inputs_digest": "abc", **fields})
+
+
+def test_a_record_comes_back_and_its_text_lies_beside_it(tmp_path: Path) -> None:
+    path = record_path(tmp_path / "results", "alrr-m", "test.2016", 5)
+    assert path.name == "alrr-m.test.2016.beam5.json"
+    write_record(path, record(), [("ä", "b", 'c "d"'), ("", "e", "")])
+    assert finished(path, "abc") == record()
+    lines = translations_path(path).read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line) for line in lines] == [
+        {"source": "ä", "reference": "b", "hypothesis": 'c "d"'},
+        {"source": "", "reference": "e", "hypothesis": ""},
+    ]
+    assert translations_path(path).name == "alrr-m.test.2016.beam5.translations.jsonl"
+    # Nothing temporary is left, and records alone match *.json.
+    assert sorted(p.name for p in path.parent.iterdir()) == [
+        path.name, translations_path(path).name
+    ]  # fmt: skip
+    assert list(path.parent.glob("*.json")) == [path]
+
+
+def test_other_inputs_or_missing_files_are_not_finished(tmp_path: Path) -> None:
+    path = record_path(tmp_path, "teacher", "test", 1)
+    assert finished(path, "abc") is None
+    write_record(path, record(), [("a", "b", "c")])
+    assert finished(path, "abd") is None
+    translations_path(path).unlink()
+    assert finished(path, "abc") is None
+
+
+def test_a_failed_write_leaves_no_record(tmp_path: Path) -> None:
+    path = record_path(tmp_path, "teacher", "test", 1)
+
+    def lines() -> Any:
+        yield "a", "b", "c"
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_record(path, record(), lines())
+    assert list(tmp_path.iterdir()) == []

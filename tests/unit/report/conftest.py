@@ -1,0 +1,235 @@
+"""Made-up run directories, plausible in shape and size."""
+
+import json
+import math
+import random
+from collections.abc import Iterable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from attnreplace.evaluate.record import SCHEMA, record_path, translations_path
+from attnreplace.report.report import write_report
+from attnreplace.rundir import RunDir, write_json
+
+SIZES = {"xs": 25, "s": 50, "m": 800, "l": 3200, "xl": 12800}
+BLEU = {
+    "alr": (23.9, 26.8, 29.6, 30.0, 30.1),
+    "aslr": (29.1, 29.7, 29.9, 30.2, 30.0),
+    "alrr": (20.4, 24.6, 28.7, 29.2, 28.9),
+    "elr": (18.8, 22.9, 28.0, 28.8, 29.3),
+}
+WIDTH = 6400
+SITES = [f"encoder.self.{layer}" for layer in range(6)]
+SENTENCES = [
+    ("Ein Hund läuft über die Wiese.", "A dog runs across the meadow."),
+    ("Zwei Frauen kaufen Obst auf dem Markt.", "Two women are buying fruit at the market."),
+    (
+        "Der alte Mann, der am Fenster sitzt, liest eine Zeitung, die er gestern gekauft hat.",
+        "The old man sitting at the window is reading a newspaper that he bought yesterday.",
+    ),
+    ("Kinder spielen im Sand.", "Children play in the sand."),
+    (
+        "Eine Gruppe von Menschen in Winterkleidung wartet an einer Haltestelle auf den Bus.",
+        "A group of people in winter clothes waits at a stop for the bus.",
+    ),
+    ("Wer hat den Schlüssel?", "Who has the key?"),
+]
+
+
+def make_record(
+    kind: str = "student",
+    method: str | None = "alrr",
+    size: str | None = "m",
+    bleu: float = 28.7,
+    beam: int = 5,
+    **changes: Any,
+) -> dict[str, Any]:
+    """One record; `changes` replace whole top-level fields."""
+    name = {"student": f"{method}-{size}", "untrained": f"untrained-{method}-{size}"}.get(
+        kind, kind
+    )
+    label = {
+        "student": f"{method}-{size}".upper(),
+        "teacher": "Teacher",
+        "removed": "Attention removed",
+    }.get(kind, f"{method}-{size}".upper() + ", untrained")
+    hidden = SIZES.get(size or "", 0)
+    each = (2 * WIDTH * hidden + 2 * WIDTH + 3 * hidden + WIDTH) * (8 if method == "aslr" else 1)
+    replacement = 6 * each if size else 0
+    replaced = 0 if kind == "teacher" else 6 * 49_536
+    quick = 0.0042 + replacement * 2.2e-11
+
+    def timing(seconds: float) -> dict[str, float]:
+        return {"median_s": seconds, "min_s": seconds * 0.97, "max_s": seconds * 1.2, "runs": 9}
+
+    def latency(batch: int) -> dict[str, Any]:
+        encoder = (0.0051 if kind == "teacher" else quick) * batch**0.7
+        return {"encoder": timing(encoder), "generate": timing(encoder + 0.14 * batch**0.4)}
+
+    errors = {site: 0.9 / (1 + bleu / 4) * (1 + 0.2 * i) for i, site in enumerate(SITES)}
+    record = {
+        "schema": SCHEMA,
+        "system": {
+            "kind": kind,
+            "name": name,
+            "label": label,
+            "method": method,
+            "family": "shallow_ff" if method else None,
+            "size": size,
+            "sites": [] if kind == "teacher" else SITES,
+        },
+        "pair": "de-en",
+        "test_set": "test",
+        "sentences": 1014,
+        "decoding": {
+            "beam": beam,
+            "max_new_tokens": "twice the source and ten",
+            "over_long": {"policy": "truncate", "limit": 50, "count": 7},
+        },
+        "scores": {
+            "bleu": {"score": bleu, "signature": "nrefs:1|case:mixed|tok:13a|version:2.6.0"},
+            "chrf": {"score": 20 + bleu, "signature": "nrefs:1|nc:6|nw:0|version:2.6.0"},
+        },
+        "cost": {
+            "parameters": {
+                "model": 5_000_000 - replaced + replacement,
+                "replaced": replaced,
+                "replacement": replacement,
+            },
+            "flops_per_token": 2.9e6 + 2 * replacement,
+            "latency": {f"batch_{batch}": latency(batch) for batch in (1, 64)},
+            "device": "cpu",
+            "threads": 1,
+        },
+        "relative_mse": errors if kind == "student" else None,
+        "recipe": "paper" if method else None,
+        "seed": 1 if method else None,
+        "digests": {
+            "teacher": "ab" * 32,
+            "tokenizer": "cd" * 32,
+            "data": "ef" * 32,
+            "bundle": "12" * 32 if kind == "student" else None,
+        },
+        "versions": {"python": "3.11.2", "torch": "2.13.0", "attnreplace": "0.1.0"},
+        "created": "2025-01-01T12:00:00+00:00",
+    }
+    return record | changes
+
+
+def make_records(beams: Iterable[int] = (1, 5), **changes: Any) -> list[dict[str, Any]]:
+    """The whole grid: teacher, baselines, four methods in five sizes."""
+    records = []
+    for beam in beams:
+        more = 0.0 if beam == 1 else 0.7
+        records.append(make_record("teacher", None, None, 29.9 + more, beam, **changes))
+        records.append(make_record("removed", None, None, 1.3 + more, beam, **changes))
+        for method, scores in BLEU.items():
+            records.append(make_record("untrained", method, "m", 0.4 + more, beam, **changes))
+            for size, bleu in zip(SIZES, scores, strict=True):
+                records.append(make_record("student", method, size, bleu + more, beam, **changes))
+    return records
+
+
+def write_records(run: RunDir, records: Iterable[dict[str, Any]], sentences: int = 120) -> None:
+    """Records with their translations, worse the lower BLEU is."""
+    for record in records:
+        name, bleu = record["system"]["name"], record["scores"]["bleu"]["score"]
+        path = record_path(run.results, name, record["test_set"], record["decoding"]["beam"])
+        write_json(path, record)
+        pick = random.Random(name)
+        lines = []
+        for i in range(sentences):
+            source, reference = SENTENCES[i % len(SENTENCES)]
+            source = " ".join([source] * (1 + i % 3)) + f" {i}"
+            reference = " ".join([reference] * (1 + i % 3)) + f" {i}"
+            words = [w for w in reference.split() if pick.random() < 0.55 + bleu / 70]
+            lines.append({"source": source, "reference": reference, "hypothesis": " ".join(words)})
+        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        translations_path(path).write_text(text, encoding="utf-8")
+
+
+def write_teacher(run: RunDir, epochs: int = 20) -> None:
+    """The record of a teacher's training."""
+    history = [
+        {
+            "epoch": e,
+            "step": 500 * e,
+            "train_loss": 2.2 + 5 * math.exp(-e / 4),
+            "validation_loss": 2.6 + 4 * math.exp(-e / 3) + 0.01 * e,
+            "validation_bleu": 30.6 * (1 - math.exp(-e / 5)) - 0.03 * max(0, e - 15),
+            "learning_rate": 1e-4,
+            "seconds": 60.0,
+        }
+        for e in range(1, epochs + 1)
+    ]
+    write_json(run.teacher / "training.json", {"history": history, "best": history[-1]})
+
+
+def write_bundle(run: RunDir, method: str, size: str, name: str | None = None) -> None:
+    """A bundle's configuration and history, without its weights."""
+    name = name or f"{method}-{size}"
+    final = 12 / BLEU[method][list(SIZES).index(size)] ** 1.6
+    errors = {site: final * (1 + 0.15 * i) for i, site in enumerate(SITES)}
+    write_json(
+        run.students / name / "config.json",
+        {
+            "schema": "attnreplace.bundle/1",
+            "name": name,
+            "method": method,
+            "family": "shallow_ff",
+            "size": size,
+            "sites": SITES,
+            "seed": 1,
+            "teacher_digest": "ab" * 32,
+            "tokenizer_digest": "cd" * 32,
+            "training": {"relative_mse": errors},
+            "versions": {"torch": "2.13.0"},
+        },
+    )
+    history = [
+        {
+            "epoch": e,
+            "step": 90 * e,
+            "train_loss": {},
+            "relative_mse": {s: v * (1 + 6 * math.exp(-e / 4)) for s, v in errors.items()},
+        }
+        for e in range(1, 22)
+    ]
+    write_json(run.students / name / "history.json", history)
+
+
+def write_run(path: Path) -> RunDir:
+    """A finished run with everything in it."""
+    run = RunDir(path)
+    run.path.mkdir()
+    run.config_path.write_text('name = "example"\n\n[data]\npair = "de-en"\n', encoding="utf-8")
+    write_teacher(run)
+    for method in BLEU:
+        for size in SIZES:
+            write_bundle(run, method, size)
+    write_records(run, make_records())
+    return run
+
+
+@pytest.fixture(scope="session")
+def made() -> SimpleNamespace:
+    """The functions of this file: test modules cannot import it."""
+    return SimpleNamespace(
+        record=make_record,
+        records=make_records,
+        write_records=write_records,
+        teacher=write_teacher,
+        bundle=write_bundle,
+        run=write_run,
+    )
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
+    """A finished run with its report."""
+    run = write_run(tmp_path_factory.mktemp("runs") / "example")
+    write_report(run)
+    return run

@@ -1,0 +1,170 @@
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from attnreplace.report.canvas import NARROW, WIDE, Chart
+from attnreplace.report.curves import students_chart, teacher_chart
+from attnreplace.report.figures import errors_chart, latency_chart, parameters_chart
+from attnreplace.report.palette import LIGHT, Styles, series_of
+from attnreplace.report.records import Result, of_kind, parse_records
+from attnreplace.report.training import BundleTraining, TeacherEpoch
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def styles_of(results: list[Result]) -> Styles:
+    return Styles([series_of(result) for result in of_kind(results, "student")])
+
+
+@pytest.fixture
+def results(made: SimpleNamespace) -> list[Result]:
+    return parse_records(made.records(beams=[5]))
+
+
+def texts(chart: Chart, width: int = WIDE) -> list[str]:
+    return re.findall(r"<text[^>]*>([^<]*)</text>", chart.svg(width))
+
+
+def test_quality_names_series_sizes_and_baselines(results: list[Result]) -> None:
+    chart = parameters_chart(results, styles_of(results))
+    assert chart is not None
+    for width in (WIDE, NARROW):
+        found = texts(chart, width)
+        assert {"ALR-XL", "ASLR-L", "ALRR-L", "ELR-XL"} <= set(found)
+        assert found.count("XS") == 4
+        assert "Teacher 30.6" in found
+        assert "below the scale: attention removed 2.0, untrained 1.1" in found
+        assert {"1 M", "10 M", "100 M", "1 G"} <= set(found)
+    assert "ALRR-M 29.4 at 61.6 M" in chart.alt
+
+
+def test_baselines_within_reach_are_lines(made: SimpleNamespace) -> None:
+    records = [
+        made.record("teacher", None, None, 30.0),
+        made.record("removed", None, None, 12.0),
+        made.record("untrained", "alr", "m", 9.0),
+        made.record("student", "alr", "xs", 15.0),
+        made.record("student", "alr", "m", 28.0),
+    ]
+    results = parse_records(records)
+    chart = latency_chart(results, styles_of(results))
+    assert chart is not None
+    assert {"Teacher 30.0", "Attention removed 12.0", "Untrained 9.0"} <= set(texts(chart))
+
+
+def test_one_student_alone(made: SimpleNamespace) -> None:
+    results = parse_records([made.record()])
+    for chart in (parameters_chart, latency_chart):
+        drawn = chart(results, styles_of(results))
+        assert drawn is not None
+        assert "ALRR-M" in texts(drawn)
+
+
+def test_no_students_no_figure(made: SimpleNamespace) -> None:
+    results = parse_records([made.record("teacher", None, None), made.record(cost=None)])
+    styles = styles_of(results)
+    assert parameters_chart(results, styles) is None
+    assert latency_chart(results, styles) is None
+    assert errors_chart({}) is None
+    assert errors_chart({"x": {}}) is None
+    assert teacher_chart([]) is None
+    assert students_chart([], styles) is None
+
+
+def test_svg_fits_into_a_page(results: list[Result]) -> None:
+    chart = parameters_chart(results, styles_of(results))
+    assert chart is not None
+    svg = chart.svg(WIDE)
+    assert svg.startswith('<svg viewBox="0 0 520 380" role="img" aria-label="Chart of BLEU')
+    assert "var(--font)" in svg
+    assert "var(--series-2)" in svg
+    assert "http" not in svg
+    assert "<style" not in svg
+    assert not re.search(r"#[0-9a-f]{6}\b", svg), "a colour that ignores the scheme"
+    ids = re.findall(r'\bid="([^"]*)"', svg)
+    assert len(ids) == len(set(ids))
+    targets = re.findall(r'(?:href="|url\()#([^")]*)', svg)
+    assert targets
+    assert set(targets) <= set(ids)
+    assert not set(ids) & set(re.findall(r'\bid="([^"]*)"', chart.svg(NARROW)))
+
+
+def test_drawing_is_deterministic(results: list[Result]) -> None:
+    chart = latency_chart(results, styles_of(results))
+    assert chart is not None
+    assert chart.svg(NARROW) == chart.svg(NARROW)
+
+
+def test_png(results: list[Result], tmp_path: Path) -> None:
+    chart = parameters_chart(results, styles_of(results))
+    assert chart is not None
+    chart.save_png(tmp_path / "x.png")
+    data = (tmp_path / "x.png").read_bytes()
+    assert data.startswith(PNG)
+    assert int.from_bytes(data[16:20]) == 2 * WIDE
+    assert int.from_bytes(data[20:24]) == 2 * 380
+
+
+def test_heat_map_has_every_value(results: list[Result]) -> None:
+    errors = {r.label: r.relative_mse for r in of_kind(results, "student")}
+    chart = errors_chart(errors)
+    assert chart is not None
+    found = texts(chart)
+    assert "encoder self-attention, layer" in found
+    for label, by_site in errors.items():
+        assert label in found
+        assert {f"{value:.3f}" for value in by_site.values()} <= set(found)
+
+
+def test_heat_map_of_all_stacks() -> None:
+    stacks = ("encoder.self", "decoder.self", "decoder.cross")
+    row = {f"{stack}.{i}": 0.1 * i for stack in stacks for i in range(12)}
+    chart = errors_chart({"ALR-M": row, "partial": {"decoder.cross.11": 3.0}})
+    assert chart is not None
+    for width in (chart.wide, NARROW):
+        found = texts(chart, width)
+        assert {f"{stack.replace('.', ' ')}-attention, layer" for stack in stacks} <= set(found)
+        assert found.count("11") == 3
+        assert "3.00" in found
+
+
+def test_names_may_hold_anything(tmp_path: Path) -> None:
+    chart = errors_chart({"<script> $x^ & 名": {"encoder.self.0": 0.5}})
+    assert chart is not None
+    assert "&lt;script&gt; $x^ &amp; 名" in texts(chart)
+    chart.save_png(tmp_path / "x.png")
+
+
+def test_teacher_curves() -> None:
+    history = [TeacherEpoch(e, 5.0 - e, 5.5 - e, [10.0, 31.4, 30.0][e - 1]) for e in (1, 2, 3)]
+    chart = teacher_chart(history)
+    assert chart is not None
+    assert {"Loss", "Validation BLEU", "training", "best 31.4, epoch 2"} <= set(texts(chart))
+    partial = teacher_chart([TeacherEpoch(1, 5.0, None, None)])
+    assert partial is not None
+    assert "Validation BLEU" not in texts(partial)
+
+
+def test_student_curves() -> None:
+    def training(method: str, size: str, *errors: float) -> BundleTraining:
+        history = tuple((epoch, error) for epoch, error in enumerate(errors, start=1))
+        return BundleTraining(
+            f"{method}-{size}", method, "shallow_ff", size, "paper", 1, {}, {}, {}, history
+        )
+
+    trainings = [
+        training("alr", "xs", 0.9, 0.5, 0.4),
+        training("alr", "m", 0.7, 0.2, 0.0),
+        training("elr", "m", 1.5),
+        training("elr", "l"),
+    ]
+    styles = Styles([("alr", "shallow_ff"), ("elr", "shallow_ff")])
+    chart = students_chart(trainings, styles)
+    assert chart is not None
+    found = texts(chart)
+    assert {"ALR", "ELR", "XS"} <= set(found)
+    assert found.count("M") == 2
+    assert "L" not in found
+    assert LIGHT["series-0"] not in chart.svg(NARROW)

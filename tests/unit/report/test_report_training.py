@@ -1,0 +1,48 @@
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from attnreplace.errors import UserError
+from attnreplace.report.training import bundle_trainings, teacher_history
+from attnreplace.rundir import RunDir, write_json
+
+
+def test_teacher(tmp_path: Path, made: SimpleNamespace) -> None:
+    run = RunDir(tmp_path)
+    assert teacher_history(run) == []
+    made.teacher(run, epochs=3)
+    assert [epoch.epoch for epoch in teacher_history(run)] == [1, 2, 3]
+    write_json(run.teacher / "training.json", {"history": [{"step": 1}]})
+    with pytest.raises(UserError, match=r"training\.json: epoch is missing"):
+        teacher_history(run)
+
+
+def test_bundles_by_method_and_size(tmp_path: Path, made: SimpleNamespace) -> None:
+    run = RunDir(tmp_path)
+    assert bundle_trainings(run) == []
+    for method, size in [("elr", "xs"), ("alr", "m"), ("alr", "s"), ("aslr", "xl")]:
+        made.bundle(run, method, size)
+    trainings = bundle_trainings(run)
+    assert [training.name for training in trainings] == ["alr-s", "alr-m", "aslr-xl", "elr-xs"]
+    history = trainings[0].history
+    assert len(history) == 21
+    assert history[-1][1] == pytest.approx(sum(trainings[0].relative_mse.values()) / 6, rel=0.05)
+
+
+def test_a_bundle_without_history(tmp_path: Path, made: SimpleNamespace) -> None:
+    run = RunDir(tmp_path)
+    made.bundle(run, "alr", "m")
+    (run.students / "alr-m" / "history.json").unlink()
+    (training,) = bundle_trainings(run)
+    assert training.history == ()
+    write_json(run.students / "alr-m" / "history.json", {})
+    with pytest.raises(UserError, match=r"history\.json: not a list"):
+        bundle_trainings(run)
+
+
+def test_a_broken_bundle_is_named(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    write_json(run.students / "odd" / "config.json", {"method": "alr"})
+    with pytest.raises(UserError, match=r"odd.config\.json: family is missing"):
+        bundle_trainings(run)
