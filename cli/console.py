@@ -1,8 +1,9 @@
 """What a person sees: progress bars, notes, errors."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -11,6 +12,7 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     SpinnerColumn,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -25,7 +27,7 @@ QUIET_STEPS = 10
 
 
 class _Bar:
-    def __init__(self, bars: Progress, task: int) -> None:
+    def __init__(self, bars: Progress, task: TaskID) -> None:
         self.bars, self.id = bars, task
 
     def advance(self, steps: int = 1, **figures: float | str) -> None:
@@ -133,6 +135,14 @@ def show_table(
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
     out.print(table)
+
+
+def show_results(records: Sequence[Mapping[str, Any]]) -> None:
+    """Evaluation records as two tables, quality and cost."""
+    from attnreplace.report.tables import results_table
+
+    show_table(*results_table(records, cost=False))
+    show_table(*results_table(records, quality=False))
 
 
 def show_text(rows: list[list[str]], title: str) -> None:

@@ -43,7 +43,6 @@ def evaluate(
     """
     progress = console.progress()
     from attnreplace.evaluate.evaluate import evaluate as evaluate_systems
-    from attnreplace.report.tables import results_table
     from attnreplace.rundir import RunDir
 
     directory = RunDir(run)
@@ -56,7 +55,7 @@ def evaluate(
     }
     config = configure(directory, {"evaluate": options}, assignments)
     records = evaluate_systems(directory, config.evaluate, words(bundle), progress=progress)
-    console.show_table(*results_table(records))
+    console.show_results(records)
     console.done("records:", directory.results, f"attnreplace report{run_suffix(run)}")
 
 

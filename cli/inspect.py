@@ -47,7 +47,6 @@ def _show_run(path: Path) -> None:
     from attnreplace.activations.schema import readable_bytes
     from attnreplace.activations.store import ActivationStore
     from attnreplace.report.records import load_records
-    from attnreplace.report.tables import results_table
     from attnreplace.rundir import RunDir, read_json
     from attnreplace.splice.bundle import load_bundle_config
 
@@ -74,7 +73,7 @@ def _show_run(path: Path) -> None:
     console.show_text(rows, title=f"run {path}")
     records = load_records(run.results)
     if records:
-        console.show_table(*results_table(records))
+        console.show_results(records)
     else:
         console.out.print("no results: attnreplace eval --bleu")
 

@@ -40,7 +40,6 @@ def run(
     progress = console.progress()
     from attnreplace.pipeline import run_all
     from attnreplace.report.records import load_records
-    from attnreplace.report.tables import results_table
     from attnreplace.rundir import RunDir
 
     target = RunDir(directory)
@@ -56,5 +55,5 @@ def run(
         config,
     )
     report = run_all(target, resolved, overwrite=overwrite, progress=progress)
-    console.show_table(*results_table(load_records(target.results)))
+    console.show_results(load_records(target.results))
     console.done("report:", report, f"open {report} in a browser, or `attnreplace translate TEXT`")

@@ -100,8 +100,8 @@ def evaluate(
         raise UserError(f"the corpus {corpus.name} has no test set; choose one with test sets")
     if not names:
         progress.note("no students to evaluate: `attnreplace distill` makes them")
-    run.update_config(evaluate=config)
     teacher.model.to(_device(config.device))  # type: ignore[arg-type]
+    run.update_config(evaluate=config)
     stage = _Stage(run, config, teacher, corpus, test_sets)
     records = []
     for candidate in candidates(teacher, run, names, config.baselines):
@@ -220,7 +220,7 @@ class _Stage:
             {
                 "schema": SCHEMA,
                 "system": candidate.system,
-                "origin": candidate.origin,
+                "shapes": candidate.shapes,
                 "seed": candidate.seed,
                 "digests": self._digests(candidate, test_set),
                 "decoding": [beam, LENGTH_RULE, self.config.over_long, candidate.limit],

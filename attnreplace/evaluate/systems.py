@@ -30,10 +30,10 @@ class Candidate:
     """A model in eval mode on the teacher's device; the teacher itself for the teacher."""
     replacement: int = 0
     """Parameters put in."""
-    origin: Any = None
-    """With `system`, the teacher and the seed: all that the model depends on."""
+    shapes: dict[str, Any] | None = None
+    """Of students that were not trained, by site; with `seed` they decide the students."""
     bundle: str | None = None
-    """Digest of the trained students."""
+    """Digest of students that were trained."""
     relative_mse: dict[str, float] | None = None
     recipe: str | None = None
     seed: int | None = None
@@ -52,11 +52,12 @@ def candidates(
     configs = {name: read_bundle(run.students / name) for name in run.bundles()}
     systems = [_teacher(teacher)]
     if baselines:
-        systems.append(_removed(teacher, configs))
-        kinds = {(configs[name].method, configs[name].family) for name in bundles}
-        for kind in sorted(kinds):
-            name = _medium({n: c for n, c in configs.items() if (c.method, c.family) == kind})
-            systems.append(_untrained(teacher, name, configs[name]))
+        # Students of a former teacher may not even fit; those asked for are refused when built.
+        own = {n: c for n, c in configs.items() if c.teacher_digest == teacher.digest}
+        systems.append(_removed(teacher, own))
+        for kind in sorted({_kind(own[name]) for name in bundles if name in own}):
+            name = _medium({n: c for n, c in own.items() if _kind(c) == kind})
+            systems.append(_untrained(teacher, name, own[name]))
     return systems + [_student(teacher, run.students / name, configs[name]) for name in bundles]
 
 
@@ -114,20 +115,18 @@ def _untrained(teacher: Teacher, name: str, config: BundleConfig) -> Candidate:
         _limit(teacher, config),
         build,
         replacement=_parameters(config),
-        origin={site: asdict(student) for site, student in config.students.items()},
+        shapes={site: asdict(student) for site, student in config.students.items()},
         seed=config.seed,
     )
 
 
 def _student(teacher: Teacher, path: Path, config: BundleConfig) -> Candidate:
-    digest = digest_json(config.to_json())
     return Candidate(
         _described(config, path.name),
         _limit(teacher, config),
         lambda: load_spliced(teacher.model, path),
         replacement=_parameters(config),
-        origin=digest,
-        bundle=digest,
+        bundle=digest_json(config.to_json()),
         relative_mse=config.training.get("relative_mse"),
         recipe=config.recipe,
         seed=config.seed,
@@ -144,6 +143,10 @@ def _described(config: BundleConfig, name: str) -> System:
         "size": config.size,
         "sites": config.sites,
     }
+
+
+def _kind(config: BundleConfig) -> tuple[str, str]:
+    return config.method, config.family
 
 
 def _medium(configs: dict[str, BundleConfig]) -> str:

@@ -9,7 +9,7 @@ from typing import cast
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from attnreplace.report.canvas import SMALL
 
@@ -18,7 +18,7 @@ Boxes = NDArray[np.float64]
 """(boxes, 4): left, bottom, right, top, in pixels."""
 
 STEPS = (0.0, 5.0, 12.0, 20.0, 30.0)
-AROUND = (90, 270, 0, 180, 45, 135, 315, 225)
+AROUND = (90, 270, 0, 180, 45, 135, 315, 225, 22, 158, 338, 202)
 BEFORE_TIE = 9.0
 
 
@@ -48,34 +48,36 @@ def place_labels(
     """Write labels where they cover least of points, lines and one another.
 
     Greedy: each label in turn takes the cheapest of its places; one that has to move away is
-    tied to its anchor by a thin line. Points and lines are in data coordinates; the axes'
-    limits have to be final. A label with several anchors leaves the room close to points
-    to the others.
+    tied to its anchor by a thin line, which is kept off the other labels. A label with several
+    anchors leaves the room close to points to the others. Points and lines are in data
+    coordinates; the axes' limits have to be final.
     """
-    taken = _boxes([_pixels(axes, point) for point in points], 9, 9)
-    near = _boxes([_pixels(axes, point) for point in points], 36, 36)
+    spots = [_pixels(axes, point) for point in points]
+    marked, near = _boxes(spots, 9, 9), _boxes(spots, 36, 36)
     crossed = _boxes([spot for line in lines for spot in _walk(axes, line)], 2, 2)
+    named = _boxes([], 0, 0)
     frame = np.array([axes.bbox.extents])
     for label in labels:
         width, height = text_size(axes, label.text, label.bold)
         anchors, steps, centers = _places(axes, label, width, height)
         boxes = _boxes(centers, width, height)
+        ties = _ties(np.array([_pixels(axes, anchor) for anchor in anchors]), boxes)
+        tied = steps > BEFORE_TIE
         price = (
             40 * (width * height - _overlap(boxes, frame))
-            + 20 * _overlap(boxes, taken)
+            + 20 * _overlap(boxes, np.concatenate([marked, named]))
             + 4 * _overlap(boxes, crossed)
+            + 20 * tied * sum(_overlap(_boxes(part, 2, 2), named) for part in ties)
             + (0.1 * _overlap(boxes, near) if len(label.anchors) > 1 else 0)
             + steps
             + 0.1 * np.arange(len(boxes))
         )
-        chosen = int(price.argmin())
-        box, anchor = boxes[chosen], anchors[chosen]
-        taken = np.concatenate([taken, box[None]])
-        if steps[chosen] > BEFORE_TIE:
-            x, y = _pixels(axes, anchor)
-            end = min(max(x, box[0]), box[2]), min(max(y, box[1]), box[3])
-            tie(axes, (x, y), end, label.color)
-        write(axes, label.text, anchor, centers[chosen], label.color, label.bold)
+        best = int(price.argmin())
+        named = np.concatenate([named, boxes[best : best + 1]])
+        if tied[best]:
+            crossed = np.concatenate([crossed, _boxes(ties[:, best], 2, 2)])
+            tie(axes, ties[0, best], ties[-1, best], label.color)
+        write(axes, label.text, anchors[best], centers[best], label.color, label.bold)
 
 
 def label_ends(axes: Axes, ends: Sequence[tuple[str, Point]], color: str) -> None:
@@ -122,9 +124,9 @@ def write(
     )
 
 
-def tie(axes: Axes, start: Point, end: Point, color: str) -> None:
+def tie(axes: Axes, start: ArrayLike, end: ArrayLike, color: str) -> None:
     """A thin line between two places in pixels."""
-    (x0, y0), (x1, y1) = axes.transData.inverted().transform([start, end])
+    (x0, y0), (x1, y1) = axes.transData.inverted().transform(np.array([start, end]))
     axes.plot(
         [x0, x1],
         [y0, y1],
@@ -162,12 +164,20 @@ def _places(
     return anchors, np.array(steps), centers
 
 
+def _ties(starts: NDArray[np.float64], boxes: Boxes) -> NDArray[np.float64]:
+    """Points on the way from each anchor to the nearest place on its box, (points, boxes, 2)."""
+    ends = starts.clip(boxes[:, :2], boxes[:, 2:])
+    way = np.linspace(0, 1, 9)[:, None, None]
+    points: NDArray[np.float64] = starts + way * (ends - starts)
+    return points
+
+
 def _pixels(axes: Axes, point: Point) -> Point:
     x, y = axes.transData.transform(point)
     return float(x), float(y)
 
 
-def _boxes(centers: Sequence[Point], width: float, height: float) -> Boxes:
+def _boxes(centers: ArrayLike, width: float, height: float) -> Boxes:
     """Boxes of one size around points."""
     middle = np.array(centers, dtype=np.float64).reshape(-1, 2)
     half = np.array([width / 2, height / 2])

@@ -49,18 +49,22 @@ class Row:
         return text
 
 
-def results_table(records: Iterable[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+def results_table(
+    records: Iterable[Mapping[str, Any]], *, quality: bool = True, cost: bool = True
+) -> tuple[list[str], list[list[str]]]:
     """The results as a header and rows of text.
 
     Rows: teacher, removed, untrained, then students by method and size. Columns of text come
     first: the system, and whatever differs between the records: pair, test set, family, sites.
+    Then the figures asked for: quality, cost, or both.
 
     Raises:
         UserError: a record is broken.
     """
     results = parse_records(records)
     texts = text_columns(results)
-    columns = quality_columns(results) + cost_columns(results)
+    columns = quality_columns(results) if quality else []
+    columns += cost_columns(results) if cost else []
     header = [heading for heading, _ in texts] + [column.heading for column in columns]
     rows = [
         [text(row.first) for _, text in texts] + [row.cell(column) for column in columns]

@@ -20,7 +20,8 @@ def splice(
 ) -> PreTrainedModel:
     """Put students into `model`, in place, in its dtype and on its device, in eval mode.
 
-    What was done is kept in `model.config.attnreplace`, a list with one entry a bundle. Several
+    The students are frozen, which lets them keep sums from call to call; to tune them in place,
+    `requires_grad_` them first. What was done is kept in `model.config.attnreplace`, a list with one entry a bundle. Several
     bundles may go into one model as long as their sites differ.
 
     Args:
@@ -45,7 +46,7 @@ def splice(
     locations = [host.locate(model, Site.parse(site)) for site in config.sites]
     for location in locations:
         student = students[location.site].to(device=model.device, dtype=model.dtype)
-        method.splice(location, student)
+        method.splice(location, student.requires_grad_(False))
     model.config.attnreplace = [*done, config.to_json()]
     return model.eval()
 

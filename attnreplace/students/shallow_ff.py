@@ -7,7 +7,6 @@ products; the result is the same (see `normed_linear`).
 """
 
 import math
-from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -85,33 +84,30 @@ class ShallowFF(Student):
     def _first_layer(self, z: Tensor, shift: Tensor, seq: int) -> Tensor:
         """Both norm and linear, from what `normalise` gave, `(groups, batch, h)`."""
         weight, gamma, beta = self.weight_in, self.norm_in_weight, self.norm_in_bias
-        if self.training or torch.is_grad_enabled() or weight.is_inference():
+        trainable = weight.requires_grad or gamma.requires_grad or beta.requires_grad
+        if trainable or weight.is_inference():
             sources: list[Tensor] = [weight, gamma, beta, self.bias_in]
             return NormedLinear.apply(z, shift, *(tensor.to(z.dtype) for tensor in sources))
         sources = [weight[:, :, : z.shape[1]], gamma, beta, self.bias_in, self._tail(seq)]
         return apply_normed(z, shift, *(tensor.to(z.dtype) for tensor in sources))
 
-    def train(self, mode: bool = True) -> Self:
-        """Switch between training and evaluation; what evaluation has stored is forgotten."""
-        self._tails = None
-        return super().train(mode)
-
     def _tail(self, seq: int) -> Tensor:
         """`tail` of the positions from `seq` on, `(groups, 2, h)`, kept from call to call.
 
-        Without it a single short sentence would read all of `weight_in` for a few sums. Stored for
-        every `seq` at once, and valid as long as the parameters are unchanged.
+        Without it a single short sentence would read all of `weight_in` for a few sums. For frozen
+        parameters only: fused optimisers change parameters without counting up their version.
         """
         sources = (self.weight_in, self.norm_in_weight, self.norm_in_bias)
         key = tuple((tensor.data_ptr(), tensor._version) for tensor in sources)
         if self._tails is None or self._tails[0] != key:
-            weight, gamma, beta = (_at_least_float32(tensor.detach()) for tensor in sources)
+            weight, gamma, beta = (_at_least_float32(tensor) for tensor in sources)
             d_model, positions = self.config.d_model, self.config.positions
             sums = weight.new_zeros(positions + 1, weight.shape[0], 2, weight.shape[1])
-            for position in reversed(range(positions)):
-                at = slice(position * d_model, (position + 1) * d_model)
-                here = tail(weight[:, :, at], gamma[:, at], beta[:, at])
-                torch.add(sums[position + 1], here, out=sums[position])
+            with torch.autocast(weight.device.type, enabled=False):
+                for position in reversed(range(positions)):
+                    at = slice(position * d_model, (position + 1) * d_model)
+                    here = tail(weight[:, :, at], gamma[:, at], beta[:, at])
+                    torch.add(sums[position + 1], here, out=sums[position])
             self._tails = (key, sums)
         return self._tails[1][seq]
 

@@ -1,5 +1,7 @@
 """The evaluation stage over a run directory with a real teacher and real bundles."""
 
+import copy
+import dataclasses
 import json
 import shutil
 from collections.abc import Iterator
@@ -24,8 +26,8 @@ from attnreplace.methods import get_method
 from attnreplace.progress import NullProgress, Task
 from attnreplace.report.records import parse_record
 from attnreplace.rundir import RunDir, read_json
-from attnreplace.splice.bundle import BundleConfig, build_students, save_bundle
-from attnreplace.splice.splice import load_spliced
+from attnreplace.splice.bundle import BundleConfig, build_students, load_bundle, save_bundle
+from attnreplace.splice.splice import load_spliced, splice
 from attnreplace.students import student_config
 from attnreplace.teacher.build import TeacherConfig, build_teacher
 from attnreplace.teacher.load import load_teacher
@@ -75,11 +77,11 @@ def make_run(path: Path) -> RunDir:
     return run
 
 
-def make_teacher(run: RunDir, seed: int) -> None:
+def make_teacher(run: RunDir, seed: int, **shape: int) -> None:
     """Put a random teacher into the run."""
     tokenizer = train_tokenizer(GERMAN + ENGLISH, 340)
     torch.manual_seed(seed)
-    model = build_teacher(SHAPE, tokenizer)
+    model = build_teacher(dataclasses.replace(SHAPE, **shape), tokenizer)
     with torch.no_grad():  # The source shows in the hypotheses.
         model.get_decoder().layers[0].encoder_attn.out_proj.weight.mul_(3)
     model.save_pretrained(run.teacher)
@@ -88,7 +90,15 @@ def make_teacher(run: RunDir, seed: int) -> None:
     (run.teacher / "training.json").write_text(json.dumps(record), encoding="utf-8")
 
 
-def add_bundle(run: RunDir, method: str, size: str, layers: int = LAYERS, shift: float = 1) -> str:
+def add_bundle(
+    run: RunDir,
+    method: str,
+    size: str,
+    *,
+    layers: int = LAYERS,
+    positions: int = LIMIT,
+    shift: float = 1,
+) -> None:
     """Put a bundle whose students are not as they were initialised into the run."""
     teacher = load_teacher(run.teacher)
     host = host_for(teacher.model)
@@ -98,10 +108,10 @@ def add_bundle(run: RunDir, method: str, size: str, layers: int = LAYERS, shift:
         method=method,
         family="shallow_ff",
         size=size,
-        positions=LIMIT,
+        positions=positions,
         students={
             str(site): student_config(
-                get_method(method), size, host.locate(teacher.model, site), LIMIT
+                get_method(method), size, host.locate(teacher.model, site), positions
             )
             for site in sites
         },
@@ -117,7 +127,6 @@ def add_bundle(run: RunDir, method: str, size: str, layers: int = LAYERS, shift:
             for parameter in student.parameters():
                 parameter.add_(shift * torch.randn(parameter.shape))
     save_bundle(run.students / config.name, config, students)
-    return config.name
 
 
 def hurry(patch: pytest.MonkeyPatch) -> None:
@@ -197,9 +206,14 @@ def test_scores_are_those_of_the_translations_on_disk(
 ) -> None:
     run, records, _ = whole
     teacher = load_teacher(run.teacher)
+    path = run.students / "alrr-s"
+    config, _ = load_bundle(path)
     models = {
         "teacher": teacher.model,
-        "alrr-s": load_spliced(teacher.model, run.students / "alrr-s"),
+        "alrr-s": load_spliced(teacher.model, path),
+        "untrained-alrr-s": splice(
+            copy.deepcopy(teacher.model), config, build_students(config, config.seed)
+        ),
     }
     for record in records:
         name, beam = record["system"]["name"], record["decoding"]["beam"]
@@ -296,6 +310,15 @@ def test_only_what_changed_is_evaluated_again(run: RunDir) -> None:
     ]
 
 
+def test_an_untrained_student_of_another_shape_is_evaluated_again(run: RunDir) -> None:
+    add_bundle(run, "alrr", "s")
+    evaluate(run, QUICK)
+    add_bundle(run, "alrr", "s", positions=2 * LIMIT)
+    log = Log()
+    evaluate(run, QUICK, progress=log)
+    assert list(log.tasks) == [f"{name}, test, beam 1" for name in ("untrained-alrr-s", "alrr-s")]
+
+
 def test_cost_asked_for_later_is_measured_later(
     run: RunDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -377,11 +400,15 @@ def test_only_asked_bundles_and_no_baselines(run: RunDir) -> None:
     assert [r["system"]["name"] for r in records][2:] == ["untrained-alr-s", "alr-xs"]
 
 
-def test_students_of_another_teacher_are_refused(run: RunDir) -> None:
+def test_students_of_a_former_teacher_are_refused(run: RunDir) -> None:
     add_bundle(run, "alrr", "s")
-    make_teacher(run, seed=1)
+    # The new teacher has neither their width nor all of their layers.
+    make_teacher(run, seed=1, encoder_layers=1, d_model=8)
     with pytest.raises(UserError, match="were trained on teacher"):
         evaluate(run, QUICK)
+    # Nobody asked for them: the baselines pass them over.
+    records = evaluate(run, QUICK, bundles=[])
+    assert [r["system"]["sites"] for r in records] == [[], ["encoder.self.0"]]
 
 
 def test_missing_and_unknown_things_are_named(run: RunDir) -> None:

@@ -202,7 +202,12 @@ def _relative(features: Features, who: int, relative: Relative) -> list[str]:
 def _place(place: Place) -> list[str]:
     if place.phrase is None:
         return ["à", CITIES[str(place.city)].french]
-    return [*PREPOSITIONS[place.preposition].french.split(), *_phrase(place.phrase)]
+    preposition = PREPOSITIONS[place.preposition].french.split()
+    words = _phrase(place.phrase)
+    if preposition[-1] == "de" and words[0] in ("des", "de"):
+        # "de" takes the place of the indefinite article in the plural: "à côté de maisons".
+        return [*preposition, *words[1:]]
+    return [*preposition, *words]
 
 
 def _quality(quality: Quality, features: Features) -> list[str]:

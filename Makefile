@@ -1,0 +1,28 @@
+# make demo: install, then every stage on the embedded corpus. make test: install, then the tests.
+PYTHON ?= python3
+# For a GPU build or a slimmer CPU build, see the README: TORCH="torch==2.13.0 --index-url ..."
+TORCH ?= torch==2.13.0
+BIN := .venv/bin
+
+.PHONY: demo test lint clean
+
+demo: .venv/installed
+	$(BIN)/attnreplace run --run runs/demo
+
+test: .venv/installed
+	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet $(TORCH)
+	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	touch $@
+
+clean:
+	rm -rf .venv runs/demo

@@ -1,0 +1,50 @@
+"""The Python interface: one function a stage, and what they take."""
+
+from attnreplace.activations.extract import ExtractConfig, extract
+from attnreplace.activations.store import ActivationStore
+from attnreplace.config import RunConfig
+from attnreplace.data.corpora import DataConfig, load_corpus
+from attnreplace.data.corpus import Corpus, Pairs
+from attnreplace.distill.config import DistillConfig
+from attnreplace.distill.distill import distill
+from attnreplace.errors import UserError
+from attnreplace.evaluate.evaluate import EvalConfig, evaluate
+from attnreplace.evaluate.translate import translate
+from attnreplace.pipeline import run_all
+from attnreplace.report.report import write_report
+from attnreplace.report.tables import markdown_table
+from attnreplace.rundir import RunDir
+from attnreplace.splice.pretrained import load_spliced_pretrained
+from attnreplace.splice.splice import load_spliced
+from attnreplace.teacher.build import TeacherConfig, teacher_config
+from attnreplace.teacher.config import TrainingConfig
+from attnreplace.teacher.load import load_teacher
+from attnreplace.teacher.train import train
+
+__all__ = [
+    "ActivationStore",
+    "Corpus",
+    "DataConfig",
+    "DistillConfig",
+    "EvalConfig",
+    "ExtractConfig",
+    "Pairs",
+    "RunConfig",
+    "RunDir",
+    "TeacherConfig",
+    "TrainingConfig",
+    "UserError",
+    "distill",
+    "evaluate",
+    "extract",
+    "load_corpus",
+    "load_spliced",
+    "load_spliced_pretrained",
+    "load_teacher",
+    "markdown_table",
+    "run_all",
+    "teacher_config",
+    "train",
+    "translate",
+    "write_report",
+]

@@ -1,0 +1,114 @@
+"""Training: resumed equals uninterrupted, refusals lose nothing, the objective is learnt."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+from safetensors.torch import load_file
+
+from attnreplace.errors import UserError
+from attnreplace.rundir import RunDir, read_json
+from attnreplace.teacher.load import load_teacher
+from attnreplace.teacher.train import train
+
+from .conftest import DATA, TEACHER, TRAINING, KillAfter, Killed
+
+EAGER = dataclasses.replace(TRAINING, checkpoint_minutes=0.0)
+
+
+def weights(run):
+    return load_file(run.teacher / "model.safetensors")
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all((one[n] == other[n]).all() for n in one)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    run = RunDir(tmp_path_factory.mktemp("train") / "run")
+    train(run, DATA, TEACHER, EAGER)
+    return run
+
+
+def test_training_is_deterministic_and_learns(extracted, uninterrupted):
+    # How often a checkpoint is written is the only difference between the two.
+    assert same(weights(extracted), weights(uninterrupted))
+    history = read_json(uninterrupted.teacher / "training.json")["history"]
+    assert [row["epoch"] for row in history] == [1, 2]
+    assert history[1]["train_loss"] < history[0]["train_loss"] - 0.1
+    assert history[1]["validation_loss"] < history[0]["validation_loss"]
+
+
+@pytest.mark.parametrize("steps", [1, 3, 6])
+def test_killed_and_resumed_equals_uninterrupted(uninterrupted, tmp_path, steps):
+    run = RunDir(tmp_path / "run")
+    with pytest.raises(Killed):
+        train(run, DATA, TEACHER, EAGER, progress=KillAfter(steps, "teacher"))
+    assert not run.teacher.exists()
+    train(run, DATA, TEACHER, EAGER)
+    assert same(weights(run), weights(uninterrupted))
+    assert not list(run.path.glob("*.checkpoint.*"))
+
+
+def test_a_real_kill_is_survived(uninterrupted, tmp_path):
+    run = RunDir(tmp_path / "run")
+    script = (
+        "from pathlib import Path\n"
+        "from attnreplace.rundir import RunDir\n"
+        "from attnreplace.teacher.train import train\n"
+        "from attnreplace.data.corpora import DataConfig\n"
+        "from attnreplace.teacher.build import TeacherConfig\n"
+        "from attnreplace.teacher.config import TrainingConfig\n"
+        f"train(RunDir(Path({str(run.path)!r})), {DATA!r}, {TEACHER!r}, {EAGER!r})\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], env=os.environ)
+    checkpoint = run.path / "teacher.checkpoint.safetensors"
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    train(run, DATA, TEACHER, EAGER)
+    assert same(weights(run), weights(uninterrupted))
+
+
+def test_finished_is_kept_and_other_settings_are_refused(run_copy):
+    before = weights(run_copy)
+    train(run_copy, DATA, TEACHER, TRAINING)
+    other = dataclasses.replace(TRAINING, epochs=1)
+    with pytest.raises(UserError, match="other settings or data; add --overwrite"):
+        train(run_copy, DATA, TEACHER, other)
+    assert same(weights(run_copy), before)
+    train(run_copy, DATA, TEACHER, other, overwrite=True)
+    assert not same(weights(run_copy), before)
+    assert len(read_json(run_copy.teacher / "training.json")["history"]) == 1
+
+
+def test_pairs_over_the_limit_are_counted(tmp_path):
+    run = RunDir(tmp_path / "run")
+    short = dataclasses.replace(TEACHER, max_length=12)
+    train(run, DATA, short, dataclasses.replace(TRAINING, epochs=1))
+    record = read_json(run.teacher / "training.json")
+    assert 0 < record["dropped"]["train"] == DATA.train_size - record["corpus"]["train"]
+    assert load_teacher(run.teacher).max_length == 12
+    with pytest.raises(UserError, match="none of the 120 training pairs.*raise max_length"):
+        train(RunDir(tmp_path / "b"), DATA, dataclasses.replace(TEACHER, max_length=2), TRAINING)
+
+
+def test_post_norm_teacher_trains(tmp_path):
+    run = RunDir(tmp_path / "run")
+    post = dataclasses.replace(TEACHER, norm="post")
+    teacher = train(run, DATA, post, dataclasses.replace(TRAINING, epochs=1))
+    assert teacher.model.config.model_type == "marian"
+
+
+def test_a_damaged_teacher_is_one_line(run_copy):
+    path = run_copy.teacher / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(UserError, match="cannot be loaded.*--overwrite") as error:
+        load_teacher(run_copy.teacher)
+    assert "\n" not in str(error.value)

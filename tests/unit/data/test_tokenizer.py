@@ -1,0 +1,39 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import AutoTokenizer
+
+from attnreplace.data.tokenizer import SMALLEST_VOCABULARY, train_tokenizer
+from attnreplace.errors import UserError
+
+TEXTS = ["Der Hund läuft.", "The dog runs.", "L'élève n'a pas mangé."] * 4
+TOKENIZER = train_tokenizer(TEXTS, 320)
+
+
+def test_ids_of_the_special_tokens_and_the_end_of_sentence():
+    assert [TOKENIZER.bos_token_id, TOKENIZER.pad_token_id, TOKENIZER.eos_token_id] == [0, 1, 2]
+    assert TOKENIZER("Hund")["input_ids"][-1] == 2
+    assert TOKENIZER("")["input_ids"] == [2]
+
+
+@settings(deadline=None)
+@given(st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc", "Zs"]), min_size=1))
+def test_any_text_round_trips(text):
+    import unicodedata
+
+    ids = TOKENIZER(text)["input_ids"]
+    assert TOKENIZER.unk_token_id not in ids
+    back = TOKENIZER.decode(ids, skip_special_tokens=True).strip()
+    # A sentence that spells a special token is not what this is about.
+    assert back == unicodedata.normalize("NFC", text).strip() or "<" in text
+
+
+def test_saving_keeps_everything(tmp_path):
+    TOKENIZER.save_pretrained(tmp_path)
+    back = AutoTokenizer.from_pretrained(tmp_path)
+    assert back(TEXTS)["input_ids"] == TOKENIZER(TEXTS)["input_ids"]
+
+
+def test_too_small_a_vocabulary_is_refused():
+    with pytest.raises(UserError, match=str(SMALLEST_VOCABULARY)):
+        train_tokenizer(TEXTS, 100)

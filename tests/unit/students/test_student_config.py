@@ -1,0 +1,36 @@
+"""Student configurations refuse what cannot be built."""
+
+import dataclasses
+import json
+
+import pytest
+
+from attnreplace.errors import UserError
+from attnreplace.students import StudentConfig, build_student
+
+GOOD = StudentConfig("shallow_ff", 4, 4, 5, 6, 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"hidden": 0}, "hidden must be a whole number from 1, not 0"),
+        ({"positions": 2.5}, "positions must be a whole number from 1, not 2.5"),
+        ({"groups": 3}, "width 4 cannot be shared by 3 groups"),
+    ],
+)
+def test_impossible_shapes(change: dict[str, int], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        dataclasses.replace(GOOD, **change)
+
+
+def test_unknown_family_lists_the_valid_ones() -> None:
+    config = dataclasses.replace(GOOD, family="gmlp")
+    for use in (build_student, StudentConfig.num_parameters):
+        with pytest.raises(UserError, match="no student family 'gmlp'; valid families: shallow_ff"):
+            use(config)
+
+
+def test_survives_json() -> None:
+    text = json.dumps(dataclasses.asdict(GOOD))
+    assert StudentConfig(**json.loads(text)) == GOOD
