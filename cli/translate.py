@@ -60,7 +60,8 @@ def translate(
     if over_long:
         console.err.print(
             f"{over_long} of {len(sentences)} sentences are longer than the students' "
-            f"{teacher.max_length} tokens: there the teacher's attention translated"
+            f"{teacher.max_length} tokens: there the teacher's attention translated",
+            soft_wrap=True,
         )
     if not names:
         console.out.print(f"next: attnreplace distill{run_suffix(run)}  (no students yet)")

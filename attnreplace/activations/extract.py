@@ -78,7 +78,8 @@ def extract(
 
     Raises:
         UserError: no teacher, a store made from something else while `overwrite` is False, a full
-            disk, values that the type cannot hold, or sites that cannot be extracted.
+            disk, values that the type cannot hold, sites that cannot be extracted, or no sentence
+            that is short enough.
     """
     teacher = load_teacher(run.teacher)
     corpus = run.corpus()
@@ -109,6 +110,11 @@ def extract(
         teacher.max_length,
         manifest.shard_sentences if manifest else config.shard_sentences,
     )
+    if not plan.of("train"):
+        raise UserError(
+            f"no training sentence has at most {teacher.max_length} tokens, the teacher's "
+            "max_length; nothing to extract"
+        )
     capture = Capture(teacher.model, sites)
     if manifest is None:
         manifest = Manifest(
@@ -193,8 +199,9 @@ def _run_teacher(
         for shard, part in _batches(missing, config.batch_tokens):
             sentences = [ids[shard.split][index] for index in shard.sentence_ids[part]]
             tokens, mask = pad(sentences, model.config.pad_token_id)
+            rows = real_rows(mask.bool())  # before the mask leaves for the device: no wait
             encoder(input_ids=tokens.to(device), attention_mask=mask.to(device))
-            rows = real_rows(mask.bool())
+            rows = rows if rows is None else rows.to(device)
             writer.append(shard, storable(capture.tensors, rows, config.dtype))
             task.advance(len(sentences))
 
@@ -217,31 +224,26 @@ def storable(
     """Captured tensors `(batch, seq, d)` as what the store keeps, `(tokens, d)`.
 
     Args:
-        rows: `real_rows` of the padding mask.
+        rows: `real_rows` of the padding mask, on the device of the tensors.
 
     Raises:
         UserError: a value is beyond the range of `dtype`.
     """
-    packed = {
-        name: pack(values, rows if rows is None else rows.to(values.device))
-        for name, values in tensors.items()
-    }
-    # One pass over the memory for both ends, and one wait for the device for all tensors.
+    # Cast before choosing rows: half the memory to go through.
+    packed = {name: pack(values.to(DTYPES[dtype]), rows) for name, values in tensors.items()}
+    # What the type cannot hold is infinite now. One pass over the memory finds both ends, and
+    # there is one wait for the device for all tensors.
     ends = torch.stack([torch.stack(torch.aminmax(values)) for values in packed.values()])
-    largest = ends.abs().amax(dim=1).tolist()
-    for name, value in zip(packed, largest, strict=True):
-        if not value <= torch.finfo(DTYPES[dtype]).max:
-            _refuse(name, value, dtype)
-    return {
-        name: to_storage(values.to(DTYPES[dtype]).cpu().contiguous())
-        for name, values in packed.items()
-    }
+    for name, finite in zip(packed, ends.isfinite().all(dim=1).tolist(), strict=True):
+        if not finite:
+            _refuse(name, float(pack(tensors[name], rows).abs().max()), dtype)
+    return {name: to_storage(values.cpu().contiguous()) for name, values in packed.items()}
 
 
-def _refuse(name: str, value: float, dtype: str) -> None:
-    if np.isfinite(value):
+def _refuse(name: str, largest: float, dtype: str) -> None:
+    if np.isfinite(largest):
         raise UserError(
-            f"{name} reaches {value:.3g}, beyond the range of {dtype}; "
+            f"{name} reaches {largest:.3g}, beyond the range of {dtype}; "
             "use --dtype bfloat16 or float32"
         )
     raise UserError(f"{name} is not finite: the teacher is broken; train it anew")

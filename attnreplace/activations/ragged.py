@@ -33,11 +33,15 @@ def pad_ragged(values: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         Values `(batch, seq, d)`, zero at padding, and mask `(batch, seq)`, True at real tokens.
     """
     mask = length_mask(lengths)
-    rows = real_rows(mask)
-    if rows is None:
-        return values.view(*mask.shape, values.shape[1]), mask
-    padded = values.new_zeros(mask.numel(), values.shape[1]).index_copy_(0, rows, values)
-    return padded.view(*mask.shape, values.shape[1]), mask
+    (batch, seq), (tokens, d) = mask.shape, values.shape
+    if tokens == batch * seq:
+        return values.view(batch, seq, d), mask
+    # Not `real_rows`: a GPU would have to be waited for to count the rows, known here already.
+    shifts = torch.arange(batch, device=lengths.device) * seq - (lengths.cumsum(0) - lengths)
+    rows = torch.arange(tokens, device=lengths.device)
+    rows += shifts.repeat_interleave(lengths, output_size=tokens)
+    padded = values.new_zeros(batch * seq, d).index_copy_(0, rows, values)
+    return padded.view(batch, seq, d), mask
 
 
 @dataclass(frozen=True)

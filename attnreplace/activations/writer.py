@@ -33,14 +33,16 @@ QUEUE = 2
 class StoreWriter:
     """Appends batches to the shards of a plan and, when all are there, writes the index.
 
-    A context manager. Shards that the manifest records are left alone, so a killed run goes on
-    after its last whole shard. Errors of the background thread surface in `append` or at the end.
+    A context manager. Whole shards that the manifest records are left alone, so a killed run goes
+    on after the last of them. Errors of the background thread surface in `append` or at the end.
     """
 
     def __init__(self, path: Path, manifest: Manifest, plan: Plan) -> None:
         self.path = path
         self.manifest = manifest
         self.plan = plan
+        for name in manifest.broken_shards(path):
+            del manifest.shards[name]
         self._folder = shard_folder(path)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="activations")
         self._pending: deque[Future[None]] = deque()
@@ -72,15 +74,13 @@ class StoreWriter:
 
     @property
     def strays(self) -> list[Path]:
-        """Shard files that the manifest does not record: of a killed run, or to be overwritten."""
+        """Shard files to be removed or overwritten: broken, of a killed run, of an old store."""
         files = sorted(self._folder.glob("shard-*"))
         return [file for file in files if file.name not in self.manifest.shards]
 
     def _start(self) -> None:
         # In this order a kill at any point leaves the old store, whole or unfinished, or the new.
         self.path.unlink(missing_ok=True)
-        for name in self.manifest.broken_shards(self.path):
-            del self.manifest.shards[name]
         self.manifest.save(self.path)
         for file in self.strays:
             file.unlink()
@@ -106,17 +106,19 @@ class StoreWriter:
         traceback: TracebackType | None,
     ) -> None:
         try:
-            if kind is None:
-                for future in self._pending:
-                    future.result()
+            try:
+                if kind is None:
+                    for future in self._pending:
+                        future.result()
+            finally:
+                self._pool.shutdown(cancel_futures=True)
+                if self._open:
+                    self._open.abandon()
+            if kind is None and not self.missing:
+                with self._explained():
+                    write_index(self.path, self.manifest, self.plan)
         finally:
-            self._pool.shutdown(cancel_futures=True)
-            if self._open:
-                self._open.abandon()
             os.close(self._lock)
-        if kind is None and not self.missing:
-            with self._explained():
-                write_index(self.path, self.manifest, self.plan)
 
     def _write(self, shard: Shard, tensors: Mapping[str, np.ndarray]) -> None:
         if self._failed:  # rows are missing before these; the error is on its way to the caller
@@ -217,4 +219,6 @@ def _lock(folder: Path) -> int:
         raise UserError(
             f"another process is extracting into {folder}; wait until it has finished"
         ) from error
+    except OSError:
+        pass  # some network file systems have no locks: go without
     return handle

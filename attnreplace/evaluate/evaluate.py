@@ -19,6 +19,7 @@ from attnreplace.evaluate.record import (
     Cost,
     Digests,
     Record,
+    discard_stale,
     finished,
     record_path,
     write_record,
@@ -103,8 +104,11 @@ def evaluate(
     teacher.model.to(_device(config.device))  # type: ignore[arg-type]
     run.update_config(evaluate=config)
     stage = _Stage(run, config, teacher, corpus, test_sets)
+    systems = candidates(teacher, run, names, config.baselines)
+    if stale := discard_stale(run.results, teacher.digest):
+        progress.note(f"{stale} records of a former teacher are removed from {run.results}")
     records = []
-    for candidate in candidates(teacher, run, names, config.baselines):
+    for candidate in systems:
         records += stage.evaluate(candidate, progress)
     return records
 

@@ -189,3 +189,19 @@ def finished(path: Path, inputs_digest: str) -> Record | None:
         return None
     record: Record = read_json(path)
     return record if record.get("inputs_digest") == inputs_digest else None
+
+
+def discard_stale(results: Path, teacher_digest: str) -> int:
+    """Remove the records of another teacher, and say how many there were.
+
+    They stay behind when a run's teacher is replaced, and would stand in tables beside its own.
+    """
+    stale = [
+        path
+        for path in results.glob("*.json")
+        if read_json(path).get("digests", {}).get("teacher") != teacher_digest
+    ]
+    for path in stale:
+        path.unlink()
+        translations_path(path).unlink(missing_ok=True)
+    return len(stale)

@@ -11,8 +11,13 @@ from transformers import PreTrainedModel
 from attnreplace.digest import digest_json
 from attnreplace.evaluate.record import System
 from attnreplace.hosts import Site, host_for
-from attnreplace.rundir import RunDir, read_json
-from attnreplace.splice.bundle import CONFIG, BundleConfig, build_students
+from attnreplace.rundir import RunDir
+from attnreplace.splice.bundle import (
+    BundleConfig,
+    build_students,
+    check_bundle,
+    load_bundle_config,
+)
 from attnreplace.splice.removed import remove_attention
 from attnreplace.splice.splice import load_spliced, splice
 from attnreplace.students import SIZES
@@ -49,21 +54,19 @@ def candidates(
     for every method and family among the asked ones the run's students of medium size as they
     were before training, from the same seed ("m", else the middle one of the sizes there are).
     """
-    configs = {name: read_bundle(run.students / name) for name in run.bundles()}
+    # Before anything runs for long: students that are damaged or of another teacher are refused.
+    for name in bundles:
+        check_bundle(run.students / name, teacher.digest)
+    configs = {name: load_bundle_config(run.students / name) for name in run.bundles()}
     systems = [_teacher(teacher)]
     if baselines:
-        # Students of a former teacher may not even fit; those asked for are refused when built.
+        # Students of a former teacher may not even fit.
         own = {n: c for n, c in configs.items() if c.teacher_digest == teacher.digest}
         systems.append(_removed(teacher, own))
         for kind in sorted({_kind(own[name]) for name in bundles if name in own}):
             name = _medium({n: c for n, c in own.items() if _kind(c) == kind})
             systems.append(_untrained(teacher, name, own[name]))
     return systems + [_student(teacher, run.students / name, configs[name]) for name in bundles]
-
-
-def read_bundle(path: Path) -> BundleConfig:
-    """What a bundle is, without its weights."""
-    return BundleConfig.from_json(read_json(path / CONFIG), str(path / CONFIG))
 
 
 def _teacher(teacher: Teacher) -> Candidate:

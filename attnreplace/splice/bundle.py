@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from attnreplace.checkpoint import save_tensors
-from attnreplace.digest import digest_file
+from attnreplace.digest import digest_file, short
 from attnreplace.errors import UserError
 from attnreplace.hosts import Site
 from attnreplace.rundir import read_json, write_json
@@ -135,6 +135,26 @@ def load_bundle_config(path: Path) -> BundleConfig:
     if not file.is_file():
         raise UserError(f"no bundle in {path}; run `attnreplace distill` to make one")
     return BundleConfig.from_json(read_json(file), str(file))
+
+
+def check_bundle(path: Path, teacher_digest: str) -> BundleConfig:
+    """Read what a bundle is, and make sure that it can be spliced into a teacher.
+
+    Raises:
+        UserError: there is no bundle, it is damaged, of another schema, or of another teacher.
+    """
+    config, weights = load_bundle_config(path), path / WEIGHTS
+    if config.teacher_digest != teacher_digest:
+        raise UserError(
+            f"the students in {path} were trained on teacher {short(config.teacher_digest)}, "
+            f"this teacher is {short(teacher_digest)}; use their own teacher, or distill again"
+        )
+    if not weights.is_file() or digest_file(weights) != config.weights_digest:
+        raise UserError(
+            f"{weights} is missing or is not the file that {CONFIG} was written for; "
+            "copy the bundle again, or distill the students again"
+        )
+    return config
 
 
 def load_bundle(path: Path) -> tuple[BundleConfig, dict[Site, Student]]:

@@ -8,11 +8,11 @@ from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoModelForSeq2SeqLM, PreTrainedModel
 
-from attnreplace.digest import model_digest, short
+from attnreplace.digest import model_digest
 from attnreplace.errors import UserError
 from attnreplace.hosts import Site, host_for
 from attnreplace.methods import get_method
-from attnreplace.splice.bundle import BundleConfig, load_bundle
+from attnreplace.splice.bundle import BundleConfig, check_bundle, load_bundle
 
 
 def splice(
@@ -21,8 +21,8 @@ def splice(
     """Put students into `model`, in place, in its dtype and on its device, in eval mode.
 
     The students are frozen, which lets them keep sums from call to call; to tune them in place,
-    `requires_grad_` them first. What was done is kept in `model.config.attnreplace`, a list with one entry a bundle. Several
-    bundles may go into one model as long as their sites differ.
+    `requires_grad_` them first. What was done is kept in `model.config.attnreplace`, a list with
+    one entry a bundle. Several bundles may go into one model as long as their sites differ.
 
     Args:
         model: a teacher, or a model with other sites replaced.
@@ -70,17 +70,12 @@ def load_spliced(
             or two bundles replace the same site.
     """
     paths = [bundle] if isinstance(bundle, Path | str) else bundle
-    bundles = [(path, *load_bundle(Path(path))) for path in paths]
     model = copy.deepcopy(teacher) if isinstance(teacher, PreTrainedModel) else _load(Path(teacher))
     digest = model_digest(model)
-    for path, config, _ in bundles:
-        if config.teacher_digest != digest:
-            raise UserError(
-                f"the students in {path} were trained on teacher {short(config.teacher_digest)}, "
-                f"this teacher is {short(digest)}; use their own teacher, or distill again"
-            )
-    for _, config, students in bundles:
-        splice(model, config, students)
+    for path in paths:
+        check_bundle(Path(path), digest)
+    for path in paths:
+        splice(model, *load_bundle(Path(path)))
     return model
 
 

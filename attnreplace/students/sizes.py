@@ -1,4 +1,4 @@
-"""The sizes of a student, as data (Bozic et al., arXiv 2311.10642, section 3)."""
+"""The sizes of a student, as data (Bozic et al., arXiv 2311.10642)."""
 
 from fractions import Fraction
 from typing import TYPE_CHECKING

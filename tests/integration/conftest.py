@@ -24,7 +24,7 @@ TEACHER = TeacherConfig(
     vocab_size=330,
     max_length=40,
 )
-TRAINING = TrainingConfig(epochs=2, batch_tokens=1200, validation_sentences=4, warmup_steps=2)
+TRAINING = TrainingConfig(epochs=2, batch_tokens=600, validation_sentences=4, warmup_steps=2)
 
 
 class Killed(Exception):

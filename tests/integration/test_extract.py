@@ -271,6 +271,13 @@ def test_a_small_disk_is_refused_before_writing(
     assert not shard_folder(run.activations).exists()
 
 
+def test_only_long_sentences(run: RunDir) -> None:
+    record = run.teacher / "training.json"
+    write_json(record, {"config": {"teacher": {"max_length": 1}}})
+    with pytest.raises(UserError, match="no training sentence has at most 1 tokens"):
+        extract(run, CONFIG)
+
+
 def test_values_beyond_float16_are_refused(run: RunDir) -> None:
     teacher = load_teacher(run.teacher)
     with torch.no_grad():

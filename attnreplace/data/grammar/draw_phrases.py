@@ -143,20 +143,20 @@ class PhraseDraw:
                 bearing = self.common(BORNE, 1, ARTICLES, bare=True)
             else:
                 head = Common(noun, plural, determiner, numeral, adjectives)
-                relative = self.relative(head, levels) if self.nests(levels, 0.2) else None
+                relative = self.relative(head, levels) if self.nests(levels, 0.25) else None
                 return Common(noun, plural, determiner, numeral, adjectives, relative=relative)
         return Common(noun, plural, determiner, numeral, adjectives, owner, origin, bearing)
 
     def adjectives(self, category: str) -> tuple[str, ...]:
         """None, one or two adjectives, in their fixed order."""
         point = self.rng.random()
-        if point < 0.58:
+        if point < 0.54:
             return ()
         first = self.pick(FIRST_BY_CATEGORY[category])
-        if point < 0.74:
+        if point < 0.71:
             return (first,)
         after = self.pick(AFTER_BY_CATEGORY[category])
-        return (after,) if point < 0.91 else (first, after)
+        return (after,) if point < 0.88 else (first, after)
 
     def owner(self) -> Phrase:
         """A person whom something belongs to."""

@@ -3,7 +3,8 @@
 German marks: `sein` (auxiliary), `dat` (governs the dative), `+form` (preterite, of states) and
 `=form` (the I-form where it is not infinitive stem + e). "auf|stehen" is separable. French marks:
 `etre` (auxiliary) and `se` (reflexive); a verb that is not in `FRENCH_IRREGULAR` ends in a regular
--er. English "_" stands for a space. Verbs are left out whose past looks like their present.
+-er. English "_" stands for a space. Verbs are left out whose past looks like their present;
+separable verbs that share a stem with others are favoured, as only the end of the clause tells.
 """
 
 from attnreplace.data.grammar.lexicon import ANIMAL, FURNITURE, PERSON, PLACE, THING, Verb
@@ -26,7 +27,7 @@ HUMAN_ACTIVITIES = """
 MOTIONS = """
     go went               | gehen geht gegangen sein                | aller etre
     come came             | kommen kommt gekommen sein              | venir etre
-    return returned       | zurück|kehren kehrt zurückgekehrt sein  | retourner etre
+    return returned       | zurück|kommen kommt zurückgekommen sein | revenir etre
 """
 DWELLING = """
     live lived            | wohnen wohnt gewohnt +wohnte            | habiter
@@ -34,6 +35,7 @@ DWELLING = """
 TRANSITIVE = {
     (PERSON, ANIMAL, THING, PLACE): """
     see saw               | sehen sieht gesehen                     | voir
+    look_at looked        | an|sehen sieht angesehen                | regarder
     look_for looked       | suchen sucht gesucht                    | chercher
     find found            | finden findet gefunden                  | trouver
     """,
@@ -100,6 +102,7 @@ FRENCH_IRREGULAR = """
     rire      ris rit rions rient ri rir
     aller     vais va allons vont allé ir
     venir     viens vient venons viennent venu viendr
+    revenir   reviens revient revenons reviennent revenu reviendr
     voir      vois voit voyons voient vu verr
     entendre  entends entend entendons entendent entendu entendr
     connaître connais connaît connaissons connaissent connu connaîtr

@@ -47,8 +47,12 @@ class Samples:
         lengths: Mapping[str, Sequence[int]] | None = None,
         dtype: str = "float16",
         shard_sentences: int = 4,
+        resume: bool = False,
     ) -> StoreWriter:
+        """A writer of a new store, or of the one that is there."""
         plan = plan_shards(lengths or self.lengths, self.max_length, shard_sentences)
+        if resume:
+            return StoreWriter(self.path, Manifest.load(self.path), plan)
         manifest = Manifest(
             identity=self.identity(dtype),
             widths=dict(self.widths),

@@ -23,12 +23,12 @@ def test_real_tokens_in_the_type_of_the_store() -> None:
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_value_beyond_float16_names_what_to_use(sign: int) -> None:
-    storable(values(sign * 65504.0), None, "float16")
+    storable(values(sign * 65519.0), None, "float16")
     message = r"encoder.hidden_states.1 reaches 6.55e\+04, beyond .* --dtype bfloat16 or float32"
     with pytest.raises(UserError, match=message):
-        storable(values(sign * 65505.0), None, "float16")
+        storable(values(sign * 65520.0), None, "float16")
     for dtype in ("bfloat16", "float32"):
-        storable(values(sign * 65505.0), None, dtype)
+        storable(values(sign * 65520.0), None, dtype)
 
 
 def test_padding_may_hold_anything() -> None:

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 
-from attnreplace.activations.manifest import Manifest
 from attnreplace.activations.schema import DTYPES, from_storage
 from attnreplace.activations.store import ActivationStore
 from attnreplace.errors import UserError
@@ -96,8 +95,7 @@ def test_interrupted_writing_goes_on_after_the_last_whole_shard(samples: Any) ->
     (folder / "shard-00002.h5.tmp").write_bytes(b"left by a kill")
     (folder / "shard-00099.h5").write_bytes(b"of another plan")
 
-    resumed = samples.writer()
-    resumed.manifest = Manifest.load(samples.path)
+    resumed = samples.writer(resume=True)
     kept = {name: (folder / name).stat().st_mtime_ns for name in resumed.manifest.shards}
     with resumed:
         samples.fill(resumed)
@@ -118,8 +116,7 @@ def test_no_index_before_the_last_shard(samples: Any) -> None:
 def test_a_broken_shard_is_written_again_and_read_in_its_place(samples: Any) -> None:
     before = read_back(samples.store(), "train", samples.names[1])
     os.truncate(samples.path.with_suffix("") / "shard-00000.h5", 100)
-    again = samples.writer()
-    again.manifest = Manifest.load(samples.path)
+    again = samples.writer(resume=True)
     with again:
         assert [shard.file for shard in again.missing] == ["shard-00000.h5"]
         samples.fill(again)

@@ -117,8 +117,8 @@ SIMPLE = [
     (
         s("return", "present", np("king"), place=Place("to", None, "Athens"), negated=True),
         "The king does not return to Athens.",
-        "Der König kehrt nicht nach Athen zurück.",
-        "Le roi ne retourne pas à Athènes.",
+        "Der König kommt nicht nach Athen zurück.",
+        "Le roi ne revient pas à Athènes.",
     ),
     (
         s("live", "past", EMIL, place=Place("in", None, "Vienna")),

@@ -69,7 +69,6 @@ def test_locations(model_type: str) -> None:
 
 @pytest.mark.parametrize("model_type", CONFIGS)
 def test_pre_norm_is_what_the_attention_reads(model_type: str) -> None:
-    """And the stream, the heads and the layer's output are what their names say."""
     model = tiny_model(model_type)
     location = host_for(model).locate(model, Site("encoder", "self", 1))
     read: list[torch.Tensor] = []

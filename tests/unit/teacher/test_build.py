@@ -13,9 +13,7 @@ TOKENIZER = train_tokenizer(["a b c"] * 3, 300)
 def body(model):
     """Parameters without embeddings and without Marian's fixed table of positions."""
     outside = {id(model.get_input_embeddings().weight)}
-    return sum(
-        p.numel() for p in model.parameters() if id(p) not in outside and p.requires_grad
-    )
+    return sum(p.numel() for p in model.parameters() if id(p) not in outside and p.requires_grad)
 
 
 @pytest.mark.parametrize("norm", ["pre", "post"])
