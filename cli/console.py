@@ -22,6 +22,9 @@ from rich.table import Table
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
+IN_THE_REPORT = ("Replaced", "Encode 64, ms", "Translate 64, ms")
+"""Columns that a terminal has no room for."""
+
 QUIET_STEPS = 10
 """Where there is no terminal, a task says how far it is this many times."""
 
@@ -131,7 +134,11 @@ def show_table(
     """A table; with `numbers`, all columns but the first are aligned on the right."""
     table = Table(title=escape(title) or None, title_justify="left", pad_edge=False)
     for index, name in enumerate(header):
-        table.add_column(escape(name), justify="right" if numbers and index else "left")
+        if numbers and index:
+            # Headings break at every word, so that figures need not.
+            table.add_column(escape(name.replace(" ", "\n")), justify="right", no_wrap=True)
+        else:
+            table.add_column(escape(name))
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
     out.print(table)
@@ -142,7 +149,9 @@ def show_results(records: Sequence[Mapping[str, Any]]) -> None:
     from attnreplace.report.tables import results_table
 
     show_table(*results_table(records, cost=False))
-    show_table(*results_table(records, quality=False))
+    header, rows = results_table(records, quality=False)
+    kept = [index for index, name in enumerate(header) if name not in IN_THE_REPORT]
+    show_table([header[i] for i in kept], [[row[i] for i in kept] for row in rows])
 
 
 def show_text(rows: list[list[str]], title: str) -> None:

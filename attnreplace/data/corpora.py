@@ -16,7 +16,7 @@ from attnreplace.errors import UserError
 GRAMMAR = "grammar"
 IWSLT2017 = "iwslt2017"
 GRAMMAR_TRAIN = 20_000
-GRAMMAR_HELD_OUT = 1_000
+GRAMMAR_HELD_OUT = 500
 
 HELD_OUT_MOST = 1_000
 HELD_OUT_PART = 20

@@ -13,9 +13,9 @@ class TrainingConfig:
 
     epochs: int = 10
     """Passes over the training pairs, at most."""
-    batch_tokens: int = 4096
+    batch_tokens: int = 2048
     """Padded tokens of the longer side in a batch, over all devices together."""
-    learning_rate: float = 3e-3
+    learning_rate: float = 4e-3
     """Peak of the schedule. The paper's Noam rate is (d_model * warmup_steps) ** -0.5."""
     warmup_steps: int = 200
     """Updates of linear warm-up."""
@@ -33,7 +33,7 @@ class TrainingConfig:
     """"fp32", "bf16" (autocast; weights and loss stay float32) or "auto": bf16 on a GPU."""
     patience: int = 5
     """Epochs without a better validation BLEU before stopping."""
-    validation_sentences: int = 1000
+    validation_sentences: int = 200
     """Validation pairs that are translated (greedily) after every epoch, at most."""
     checkpoint_minutes: float = 10.0
     """Checkpoint at least this often, besides after every epoch."""
@@ -64,6 +64,7 @@ TRAINING_PRESETS: dict[str, dict[str, Any]] = {
         "learning_rate": (128 * 4000) ** -0.5,
         "warmup_steps": 4000,
         "schedule": "inverse_sqrt",
+        "validation_sentences": 1000,
     },
     "base": {
         "epochs": 20,
@@ -71,6 +72,7 @@ TRAINING_PRESETS: dict[str, dict[str, Any]] = {
         "learning_rate": 7e-4,
         "warmup_steps": 4000,
         "schedule": "inverse_sqrt",
+        "validation_sentences": 1000,
     },
 }
 """What goes with each preset of the teacher's shape; the rest is the default."""

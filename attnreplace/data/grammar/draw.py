@@ -56,6 +56,7 @@ PLACED = {"activity": 0.35, "transitive": 0.15}
 """How often a clause that needs no place has one."""
 PASSING = ("tired", "happy")
 """Qualities that are had for a time."""
+SPEECH_TIMES = ("now", "today", "in the evening")
 TIMES_BY_MODE = {
     mode: tuple(key for key, (_, modes) in TIMES.items() if mode in modes) for mode in MODES
 }
@@ -163,7 +164,7 @@ class Draw(PhraseDraw):
             complement: whether a clause may be its object.
         """
         if complement and mode in (None, PRESENT) and self.nests(levels, 0.2):
-            time = self.pick(TIMES_BY_MODE[PRESENT]) if front and self.chance(0.1) else None
+            time = self.pick(SPEECH_TIMES) if front and self.chance(0.1) else None
             return Clause(
                 verb=self.pick(SPEECH),
                 mode=PRESENT,
