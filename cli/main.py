@@ -1,5 +1,6 @@
 """The program `attnreplace`."""
 
+import errno
 import os
 import sys
 from typing import Annotated
@@ -20,6 +21,9 @@ from attnreplace_cli import (
     translate,
 )
 from attnreplace_cli.console import err
+
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
+"""A full or write-protected disk: the user's to mend, wherever it strikes."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -67,6 +71,15 @@ def main() -> None:
         if "--debug" in sys.argv:
             raise
         err.print(f"[bold red]error:[/bold red] {_escape(str(error))}", soft_wrap=True)
+        sys.exit(2)
+    except OSError as error:
+        if "--debug" in sys.argv or error.errno not in DISK_ERRORS:
+            raise
+        err.print(
+            f"[bold red]error:[/bold red] {_escape(str(error))}; mend the disk and repeat the "
+            "command: it goes on from what is there",
+            soft_wrap=True,
+        )
         sys.exit(2)
     except KeyboardInterrupt:
         err.print("interrupted; the same command goes on from the last checkpoint")

@@ -10,8 +10,9 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from accelerate.utils import broadcast_object_list
+from safetensors import SafetensorError
 from torch import Tensor
 from transformers import PreTrainedModel
 
@@ -71,7 +72,9 @@ def train(
             f"{run.teacher} holds a teacher of other settings or data; "
             "add --overwrite to replace it, or choose another --run"
         )
-    run.update_config(data=data, teacher=teacher, training=training)
+    # Said outright: left to itself, accelerate takes several processes on CPUs for one each.
+    if PartialState(cpu=not torch.accelerator.is_available()).is_main_process:
+        run.update_config(data=data, teacher=teacher, training=training)
     _Training(run, corpus, teacher, training, inputs, progress).execute()
     return load_teacher(run.teacher)
 
@@ -101,7 +104,7 @@ class _Training:
     ) -> None:
         self.run, self.corpus, self.shape, self.config = run, corpus, teacher, training
         self.inputs, self.progress = inputs, progress
-        self.accelerator = Accelerator()
+        self.accelerator = Accelerator(cpu=not torch.accelerator.is_available())
         on_gpu = self.accelerator.device.type == "cuda"
         self.bf16 = training.precision == "bf16" or (training.precision == "auto" and on_gpu)
         self.tokenizer = train_tokenizer(
@@ -211,8 +214,10 @@ class _Training:
         source, source_mask = pad([pair[0] for pair in pairs], pad_id)
         labels, target_mask = pad([pair[1] for pair in pairs], pad_id)
         start = torch.full((len(pairs), 1), self.model.config.decoder_start_token_id)
+        # Validation is the first process's alone: there nothing may wait for the others.
+        network = self.parallel if torch.is_grad_enabled() else self.model
         with torch.autocast(device.type, torch.bfloat16, enabled=self.bf16):
-            logits = self.parallel(
+            logits = network(
                 input_ids=source.to(device),
                 attention_mask=source_mask.to(device),
                 decoder_input_ids=torch.cat([start, labels[:, :-1]], dim=1).to(device),
@@ -313,8 +318,14 @@ class _Training:
             weight.copy_(self.best[name])
         folder = self.run.path / "teacher.tmp"
         shutil.rmtree(folder, ignore_errors=True)
-        self.model.save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
+        try:
+            self.model.save_pretrained(folder)
+            self.tokenizer.save_pretrained(folder)
+        except (OSError, SafetensorError) as error:
+            raise UserError(
+                f"cannot write the teacher to {folder} ({error}); free some disk space and repeat "
+                "the command: the training is kept in its checkpoint"
+            ) from error
         history = self.counters.history
         record = {
             "schema": "attnreplace.training/1",

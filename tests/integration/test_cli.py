@@ -228,7 +228,7 @@ def test_a_store_of_another_tokenizer_is_refused(cli, run_copy, monkeypatch):
 
 def test_over_long_sentence(cli, run_copy):
     line = "Der Hund und die Katze " * 12
-    code, out, err = cli("translate", line, "--beam", "1", "--run", run_copy.path)
+    code, _, err = cli("translate", line, "--beam", "1", "--run", run_copy.path)
     assert code == 0 and "teacher's attention" in err
 
 

@@ -96,7 +96,7 @@ def test_pairs_over_the_limit_are_counted(tmp_path):
     assert 0 < record["dropped"]["train"] < DATA.train_size
     assert record["dropped"]["train"] + record["corpus"]["train"] == DATA.train_size
     assert load_teacher(run.teacher).max_length == 30
-    with pytest.raises(UserError, match="none of the 120 training pairs.*raise max_length"):
+    with pytest.raises(UserError, match=r"none of the 120 training pairs.*raise max_length"):
         train(RunDir(tmp_path / "b"), DATA, dataclasses.replace(TEACHER, max_length=2), TRAINING)
 
 
@@ -110,6 +110,6 @@ def test_post_norm_teacher_trains(tmp_path):
 def test_a_damaged_teacher_is_one_line(run_copy):
     path = run_copy.teacher / "model.safetensors"
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(UserError, match="cannot be loaded.*--overwrite") as error:
+    with pytest.raises(UserError, match=r"cannot be loaded.*--overwrite") as error:
         load_teacher(run_copy.teacher)
     assert "\n" not in str(error.value)
