@@ -10,7 +10,7 @@ demo: .venv/installed
 	$(BIN)/attnreplace run --run runs/demo
 
 test: .venv/installed
-	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 2
 
 lint: .venv/installed
 	$(BIN)/ruff check .
