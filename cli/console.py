@@ -138,7 +138,7 @@ def show_table(
             # Headings break at every word, so that figures need not.
             table.add_column(escape(name.replace(" ", "\n")), justify="right", no_wrap=True)
         else:
-            table.add_column(escape(name))
+            table.add_column(escape(name), min_width=10)
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
     out.print(table)
@@ -149,7 +149,9 @@ def show_results(records: Sequence[Mapping[str, Any]]) -> None:
     from attnreplace.report.tables import results_table
 
     show_table(*results_table(records, cost=False))
-    header, rows = results_table(records, quality=False)
+    # A system costs the same whatever it translates: its first test set stands for all.
+    first = min((record["test_set"] for record in records), default="")
+    header, rows = results_table([r for r in records if r["test_set"] == first], quality=False)
     kept = [index for index, name in enumerate(header) if name not in IN_THE_REPORT]
     show_table([header[i] for i in kept], [[row[i] for i in kept] for row in rows])
 

@@ -16,7 +16,7 @@ from attnreplace.errors import UserError
 GRAMMAR = "grammar"
 IWSLT2017 = "iwslt2017"
 GRAMMAR_TRAIN = 20_000
-GRAMMAR_HELD_OUT = 500
+GRAMMAR_HELD_OUT = 300
 
 HELD_OUT_MOST = 1_000
 HELD_OUT_PART = 20
@@ -40,7 +40,7 @@ class DataConfig:
     """Pairs to train on, the first ones (None: all; the grammar makes 20,000). With 0 no
     training set is needed."""
     validation_size: int | None = None
-    """Pairs to validate on, the first ones (None: all; the grammar makes 1,000)."""
+    """Pairs to validate on, the first ones (None: all; the grammar makes 300)."""
     seed: int = 0
     """Seed of the grammar's sentences."""
 

@@ -20,7 +20,7 @@ class DistillConfig:
     recipe: str = "modern"
     """Way of training: "modern" (AdamW, warm-up and cosine, MSE over the target's variance, best
     epoch by validation) or "paper" (Adam, the paper's constant rates, plain MSE, last epoch)."""
-    epochs: int = 5
+    epochs: int = 3
     """Passes over the activations (the paper: 21)."""
     batch_tokens: int = 2048
     """Real tokens in a batch. The paper's 2000 sentences of IWSLT are about 40000."""

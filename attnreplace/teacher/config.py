@@ -11,7 +11,7 @@ from attnreplace.schedule import check_schedule
 class TrainingConfig:
     """Optimisation of the teacher; the defaults suit the embedded corpus."""
 
-    epochs: int = 10
+    epochs: int = 8
     """Passes over the training pairs, at most."""
     batch_tokens: int = 2048
     """Padded tokens of the longer side in a batch, over all devices together."""
