@@ -5,7 +5,10 @@ from typing import Literal, get_args
 
 from attnreplace.errors import UserError
 
-Schedule = Literal["constant", "inverse_sqrt", "cosine"]
+COOLDOWN = 0.3
+"""Share of all updates over which a trapezoid falls."""
+
+Schedule = Literal["constant", "inverse_sqrt", "cosine", "trapezoid"]
 
 
 def check_schedule(name: str) -> None:
@@ -22,8 +25,9 @@ def learning_rate(step: int, *, peak: float, warmup: int, total: int, schedule: 
     """The rate of update number `step` (from 0).
 
     Linear warm-up to `peak` over `warmup` updates; then constant, falling with the inverse square
-    root of the step (Noam, Vaswani et al. 2017: `peak = (d_model * warmup) ** -0.5`), or along
-    half a cosine to zero at `total`.
+    root of the step (Noam, Vaswani et al. 2017: `peak = (d_model * warmup) ** -0.5`), along half a
+    cosine to zero at `total`, or constant and falling in a line to zero over the last `COOLDOWN`
+    (trapezoid).
     """
     if step < warmup:
         return peak * (step + 1) / warmup
@@ -32,4 +36,6 @@ def learning_rate(step: int, *, peak: float, warmup: int, total: int, schedule: 
     if schedule == "cosine":
         done = (step - warmup) / max(1, total - warmup)
         return peak * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+    if schedule == "trapezoid":
+        return peak * max(0.0, min(1.0, (total - step) / (COOLDOWN * total)))
     return peak

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from attnreplace.errors import UserError
 from attnreplace.methods import get_method
+from attnreplace.schedule import check_schedule
 from attnreplace.students.sizes import SIZES
 
 RECIPES = ("modern", "paper")
@@ -18,14 +19,17 @@ class DistillConfig:
     sizes: list[str] = field(default_factory=lambda: ["xs", "m"])
     """Sizes: xs, s, m, l, xl."""
     recipe: str = "modern"
-    """Way of training: "modern" (AdamW, warm-up and cosine, MSE over the target's variance, best
-    epoch by validation) or "paper" (Adam, the paper's constant rates, plain MSE, last epoch)."""
+    """Way of training: "modern" (AdamW, warm-up and `schedule`, MSE over the target's variance,
+    best epoch by validation) or "paper" (Adam, the paper's constant rates, plain MSE, last epoch)."""
     epochs: int = 3
     """Passes over the activations (the paper: 21)."""
     batch_tokens: int = 2048
     """Real tokens in a batch. The paper's 2000 sentences of IWSLT are about 40000."""
     learning_rate: float | None = None
     """Peak rate; None is the recipe's own."""
+    schedule: str = "trapezoid"
+    """Modern recipe, after a short warm-up: "trapezoid" (constant, then a line to zero), "cosine",
+    "inverse_sqrt" or "constant"."""
     weight_decay: float = 0.0
     """AdamW's decay; recipe modern."""
     precision: str = "auto"
@@ -49,6 +53,7 @@ class DistillConfig:
                 raise UserError(f"unknown size {size!r}; valid: {', '.join(SIZES)}")
         if self.recipe not in RECIPES:
             raise UserError(f"unknown recipe {self.recipe!r}; valid: {', '.join(RECIPES)}")
+        check_schedule(self.schedule)
         if self.precision not in ("auto", "fp32", "bf16"):
             raise UserError(f"unknown precision {self.precision!r}; valid: auto, fp32, bf16")
         for name in ("epochs", "batch_tokens", "patience"):

@@ -16,7 +16,7 @@ from attnreplace.students import Student
 
 PAPER_RATES = {"alr": 1e-4}
 """Rates of the recipe `paper`; 1e-3 for the other methods."""
-MODERN_RATE = 1e-3
+MODERN_RATE = 2e-3
 WARMUP = 0.05
 """Share of all updates, recipe `modern`."""
 
@@ -115,7 +115,7 @@ class Trainee:
                 peak=self.peak,
                 warmup=max(1, round(WARMUP * total)),
                 total=total,
-                schedule="cosine",
+                schedule=self.config.schedule,
             )
         )
         for group in self.optimizer.param_groups:

@@ -8,7 +8,7 @@ def rate(step, schedule, total=100):
     return learning_rate(step, peak=1.0, warmup=10, total=total, schedule=schedule)
 
 
-@pytest.mark.parametrize("schedule", ["constant", "inverse_sqrt", "cosine"])
+@pytest.mark.parametrize("schedule", ["constant", "inverse_sqrt", "cosine", "trapezoid"])
 def test_warm_up_rises_in_a_line_to_the_peak(schedule):
     assert [rate(step, schedule) for step in range(10)] == pytest.approx(
         [(step + 1) / 10 for step in range(10)]
@@ -20,6 +20,9 @@ def test_tails():
     assert rate(99, "constant") == 1.0
     assert rate(39, "inverse_sqrt") == pytest.approx(0.5)
     assert rate(55, "cosine") == pytest.approx(0.5)
+    assert [rate(step, "trapezoid") for step in (50, 70, 85, 100)] == pytest.approx(
+        [1.0, 1.0, 0.5, 0.0]
+    )
     assert rate(100, "cosine") == pytest.approx(0.0, abs=1e-12)
 
 
@@ -38,5 +41,5 @@ def test_noam_peak_matches_the_formula_of_the_paper():
 
 
 def test_unknown_schedule_lists_the_valid_ones():
-    with pytest.raises(UserError, match="constant, inverse_sqrt, cosine"):
+    with pytest.raises(UserError, match="constant, inverse_sqrt, cosine, trapezoid"):
         check_schedule("linear")
