@@ -34,6 +34,9 @@ def evaluate(
     cost: Annotated[
         bool | None, typer.Option(help="Measure operations, latency and memory.")
     ] = None,
+    remeasure: Annotated[
+        bool, typer.Option("--remeasure", help="Measure the cost of kept records anew.")
+    ] = False,
     run: RunOption = DEFAULT_RUN,
     assignments: SetOption = None,
 ) -> None:
@@ -54,7 +57,9 @@ def evaluate(
         "cost": cost,
     }
     config = configure(directory, {"evaluate": options}, assignments)
-    records = evaluate_systems(directory, config.evaluate, words(bundle), progress=progress)
+    records = evaluate_systems(
+        directory, config.evaluate, words(bundle), remeasure=remeasure, progress=progress
+    )
     console.show_results(records)
     console.done("records:", directory.results, f"attnreplace report{run_suffix(run)}")
 

@@ -20,7 +20,7 @@ class DistillConfig:
     """Sizes: xs, s, m, l, xl."""
     recipe: str = "modern"
     """Way of training: "modern" (AdamW, warm-up and `schedule`, MSE over the target's variance,
-    best epoch by validation) or "paper" (Adam, the paper's constant rates, plain MSE, last epoch)."""
+    best epoch by validation) or "paper" (Adam, its constant rates, plain MSE, last epoch)."""
     epochs: int = 3
     """Passes over the activations (the paper: 21)."""
     batch_tokens: int = 2048

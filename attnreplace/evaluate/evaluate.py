@@ -27,7 +27,7 @@ from attnreplace.evaluate.record import (
 from attnreplace.evaluate.systems import Candidate, candidates
 from attnreplace.evaluate.translate import LENGTH_RULE, OVER_LONG, translate
 from attnreplace.progress import NullProgress, Progress, Task
-from attnreplace.rundir import RunDir
+from attnreplace.rundir import RunDir, write_json
 from attnreplace.teacher.load import Teacher, load_teacher
 from attnreplace.versions import versions
 
@@ -73,6 +73,7 @@ def evaluate(
     config: EvalConfig,
     bundles: Sequence[str] | None = None,
     *,
+    remeasure: bool = False,
     progress: Progress = NullProgress(),  # noqa: B008
 ) -> list[Record]:
     """Evaluate the teacher, its students and the baselines into `run.results`.
@@ -84,6 +85,8 @@ def evaluate(
         run: holds the teacher and the bundles.
         config: what to evaluate.
         bundles: names of bundles; None: all of the run.
+        remeasure: measure the cost anew and put it into the records that are kept, which is of use
+            where the machine was busy with something else the first time.
         progress: one task for each system, test set and beam width.
 
     Returns:
@@ -103,7 +106,7 @@ def evaluate(
         progress.note("no students to evaluate: `attnreplace distill` makes them")
     teacher.model.to(_device(config.device))  # type: ignore[arg-type]
     run.update_config(evaluate=config)
-    stage = _Stage(run, config, teacher, corpus, test_sets)
+    stage = _Stage(run, config, teacher, corpus, test_sets, remeasure)
     systems = candidates(teacher, run, names, config.baselines)
     if stale := discard_stale(run.results, teacher.digest):
         progress.note(f"{stale} records of a former teacher are removed from {run.results}")
@@ -122,6 +125,7 @@ class _Stage:
     teacher: Teacher
     corpus: Corpus
     test_sets: list[str]
+    remeasure: bool
 
     def evaluate(self, candidate: Candidate, progress: Progress) -> list[Record]:
         """The records of one system on all test sets."""
@@ -134,18 +138,29 @@ class _Stage:
         kept = [record for record in records.values() if record]
         if kept:
             progress.note(f"{name}: {len(kept)} of {len(records)} records are up to date and kept")
-        if len(kept) == len(records):
+        measure = self.config.cost and (self.remeasure or not kept)
+        if len(kept) == len(records) and not measure:
             return kept
         model = candidate.build()
         # Measured once, so that all records of a system show the same cost.
         cost = kept[0]["cost"] if kept else None
-        if self.config.cost and cost is None:
+        if measure:
             with progress.task(f"{name}, cost", None):
                 cost = self._cost(candidate, model)
         return [
-            record or self._evaluate_on(candidate, model, test_set, beam, cost, progress)
+            self._with_cost(record, cost)
+            if record
+            else self._evaluate_on(candidate, model, test_set, beam, cost, progress)
             for (test_set, beam), record in records.items()
         ]
+
+    def _with_cost(self, record: Record, cost: Cost | None) -> Record:
+        """A record that is kept, with its cost measured anew."""
+        if record["cost"] != cost:
+            record["cost"] = cost
+            name, beam = record["system"]["name"], record["decoding"]["beam"]
+            write_json(record_path(self.run.results, name, record["test_set"], beam), record)
+        return record
 
     def _evaluate_on(
         self,

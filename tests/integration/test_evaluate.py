@@ -19,7 +19,7 @@ from attnreplace.errors import UserError
 from attnreplace.evaluate import cost as cost_module
 from attnreplace.evaluate.bleu import score
 from attnreplace.evaluate.evaluate import EvalConfig, evaluate
-from attnreplace.evaluate.record import Cost, Record
+from attnreplace.evaluate.record import Cost, Record, record_path
 from attnreplace.evaluate.translate import translate
 from attnreplace.hosts import Site, host_for
 from attnreplace.methods import get_method
@@ -308,6 +308,21 @@ def test_only_what_changed_is_evaluated_again(run: RunDir) -> None:
     assert list(log.tasks) == [
         f"{name}, test, beam 1" for name in ("teacher", "removed", "untrained-elr-s", "elr-s")
     ]
+
+
+def test_cost_can_be_measured_anew(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    hurry(monkeypatch)
+    config = EvalConfig(beams=[1, 2], test_sets=["test"])
+    first = evaluate(run, config)
+    log = Log()
+    second = evaluate(run, config, remeasure=True, progress=log)
+    assert [name for name in log.tasks if "cost" not in name] == []
+    for before, after in zip(first, second, strict=True):
+        assert before["cost"] and after["cost"] and before["cost"] != after["cost"]
+        assert before["cost"]["flops_per_token"] == after["cost"]["flops_per_token"]
+        assert before | {"cost": None} == after | {"cost": None}
+        name, beam = after["system"]["name"], after["decoding"]["beam"]
+        assert read_json(record_path(run.results, name, "test", beam)) == after
 
 
 def test_an_untrained_student_of_another_shape_is_evaluated_again(run: RunDir) -> None:
