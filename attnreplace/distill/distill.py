@@ -156,16 +156,14 @@ class _Distillation:
         }
         held = set(checkpointed_trainees(self.checkpoint, self.inputs))
         first = [key for key in sizes if str(key) in held]
-        passes = [first] if first and len(first) == len(held) else [[]]
-        if not passes[0]:
-            first = []
+        passes = [first] if first else []
         room = self._memory() * MEMORY_SHARE
         most = self.config.max_students or len(sizes)
-        filled = room if first else 0.0
+        filled = room  # Nobody joins an interrupted pass: it stands somewhere in an epoch.
         for key, size in sizes.items():
             if key in first:
                 continue
-            if passes[-1] and (filled + size > room or len(passes[-1]) >= most):
+            if filled + size > room or len(passes[-1]) >= most:
                 passes.append([])
                 filled = 0.0
             passes[-1].append(key)
@@ -175,7 +173,7 @@ class _Distillation:
                 f"{len(sizes)} students need {sum(sizes.values()) / 2**30:.1f} GiB to train and "
                 f"{room / 2**30:.1f} GiB are free: {len(passes)} passes"
             )
-        return [keys for keys in passes if keys]
+        return passes
 
     def _memory(self) -> int:
         if self.device.type == "cuda":

@@ -172,7 +172,8 @@ class Loop:
             return
         tensors, state = load_tensors(self.checkpoint)
         states = state.pop("trainees")
-        if state.pop("inputs_digest") != self.inputs:
+        held = all(str(trainee.key) in states for trainee in self.trainees)
+        if state.pop("inputs_digest") != self.inputs or not held:
             return
         for trainee in self.trainees:
             trainee.restore(tensors, states[str(trainee.key)])

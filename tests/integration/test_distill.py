@@ -69,6 +69,15 @@ def test_killed_and_resumed_equals_uninterrupted(distilled, run_copy, steps):
     assert not list(run_copy.path.glob("distill.*"))
 
 
+def test_some_of_the_interrupted_students_and_others(distilled, run_copy):
+    with pytest.raises(Killed):
+        config = dataclasses.replace(CONFIG, methods=["alr", "aslr"], sizes=["xs"])
+        distill(run_copy, config, progress=KillAfter(7, "distill"))
+    distill(run_copy, dataclasses.replace(CONFIG, methods=["aslr", "elr"], sizes=["xs"]))
+    for name in ("aslr-xs", "elr-xs"):
+        assert same(weights(run_copy, name), weights(distilled, name))
+
+
 @pytest.mark.parametrize("recipe", ["paper", "modern"])
 @pytest.mark.parametrize("method", METHODS)
 def test_students_learn(run_copy, method, recipe):
