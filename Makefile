@@ -7,7 +7,7 @@ BIN := .venv/bin
 .PHONY: demo test lint clean
 
 demo: .venv/installed
-	$(BIN)/attnreplace run --run runs/demo
+	$(BIN)/attnreplace run --run runs/demo --set distill.epochs=2 --set "evaluate.beams=[1]"
 
 test: .venv/installed
 	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 2

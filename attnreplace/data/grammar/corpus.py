@@ -11,7 +11,8 @@ from attnreplace.errors import UserError
 
 LINEARISERS = {"de": german.linearise, "en": english.linearise, "fr": french.linearise}
 PAIRS = tuple(f"{a}-{b}" for a in LINEARISERS for b in LINEARISERS if a != b)
-MIN_WORDS, MAX_WORDS, MAX_WORDS_NESTED = 3, 26, 40
+MIN_WORDS, MAX_WORDS, MAX_WORDS_NESTED = 3, 30, 36
+"""36 words and their commas stay within 50 tokens of a vocabulary of 2,000, </s> included."""
 LEVELS, LEVELS_NESTED = 2, 4
 """How many clauses may lie inside one another: at most in training, at most in `test_nested`."""
 MAX_PAIRS = 1_000_000
@@ -48,7 +49,7 @@ def grammar_corpus(
     if pair not in PAIRS:
         raise UserError(f"the grammar has no pair {pair!r}; choose one of {', '.join(PAIRS)}")
     if min(train, validation, test) < 0:
-        raise UserError("the sizes of the grammar corpus must not be negative")
+        raise UserError("the sizes of the grammar corpus must be zero or more")
     if train + validation + 2 * test > MAX_PAIRS:
         raise UserError(
             f"the grammar corpus gives at most {MAX_PAIRS} pairs in all its splits, and "

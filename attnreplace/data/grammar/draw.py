@@ -102,14 +102,14 @@ class Draw(PhraseDraw):
         point = self.rng.random()
         if point < 0.16:
             return self.question()
-        if point < 0.29:
+        if point < 0.36:
             # The first clause does not end in one that could swallow the second.
             return Sentence(
                 main=self.clause(self.levels, complement=False),
                 link="but" if self.chance(0.4) else "and",
                 second=self.clause(self.levels),
             )
-        if not self.nests(self.levels, 0.35):
+        if not self.nests(self.levels, 0.5):
             return Sentence(self.clause(self.levels))
         link, mode, second_mode = self.link()
         first = self.chance(0.5)

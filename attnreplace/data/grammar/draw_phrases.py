@@ -71,7 +71,7 @@ PRONOUNS = Weighted({"I": 25, "he": 22, "she": 22, "we": 14, "they": 17})
 PREPOSITIONS = Weighted({"in": 60, "in front of": 14, "behind": 13, "next to": 13})
 GOALS = tuple(key for key in BY_CATEGORY[PLACE] if key not in ("garden", "house", "kitchen"))
 """Where one goes "to": the others take another preposition in one language or two."""
-BORNE = ("bag", "hat", "umbrella", "flower", "letter", "book", "dog", "newspaper")
+BORNE = ("bag", "hat", "coat", "umbrella", "flower", "letter", "book", "dog", "newspaper")
 """What a person may be said to be with."""
 CITY_KEYS, NAME_KEYS, NUMERAL_KEYS = tuple(CITIES), tuple(NAMES), tuple(NUMERALS)
 OBJECTS = {verb.objects: tuple(sorted(verb.objects)) for verb in VERBS.values()}
@@ -143,20 +143,20 @@ class PhraseDraw:
                 bearing = self.common(BORNE, 1, ARTICLES, bare=True)
             else:
                 head = Common(noun, plural, determiner, numeral, adjectives)
-                relative = self.relative(head, levels) if self.nests(levels, 0.25) else None
+                relative = self.relative(head, levels) if self.nests(levels, 0.34) else None
                 return Common(noun, plural, determiner, numeral, adjectives, relative=relative)
         return Common(noun, plural, determiner, numeral, adjectives, owner, origin, bearing)
 
     def adjectives(self, category: str) -> tuple[str, ...]:
         """None, one or two adjectives, in their fixed order."""
         point = self.rng.random()
-        if point < 0.54:
+        if point < 0.46:
             return ()
         first = self.pick(FIRST_BY_CATEGORY[category])
-        if point < 0.71:
+        if point < 0.64:
             return (first,)
         after = self.pick(AFTER_BY_CATEGORY[category])
-        return (after,) if point < 0.88 else (first, after)
+        return (after,) if point < 0.82 else (first, after)
 
     def owner(self) -> Phrase:
         """A person whom something belongs to."""

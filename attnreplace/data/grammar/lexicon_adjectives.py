@@ -2,7 +2,8 @@
 
 French lists masculine, feminine[, masculine plural[, masculine before a vowel]]. Those under
 `FIRST` stand in front of a French noun and come first in English and German, so that two
-adjectives have one order in each language. "-" stands for a comparative that is never drawn.
+adjectives have one order in each language. English has "tall" and "short" for people and "big" and
+"small" for all else: the noun that follows tells. "-" stands for a comparative never drawn.
 """
 
 from attnreplace.data.grammar.lexicon import ANIMAL, FURNITURE, PERSON, PLACE, THING, Adjective
@@ -13,7 +14,8 @@ ALL = (PERSON, ANIMAL, *OBJECTS)
 FIRST = (
     ((ANIMAL, *OBJECTS), "big bigger | groß größer | grand grande"),
     ((PERSON,), "tall taller | groß größer | grand grande"),
-    (ALL, "small smaller | klein kleiner | petit petite"),
+    ((ANIMAL, *OBJECTS), "small smaller | klein kleiner | petit petite"),
+    ((PERSON,), "short shorter | klein kleiner | petit petite"),
     (ALL, "old older | alt älter | vieux vieille vieux vieil"),
     ((PERSON, ANIMAL), "young younger | jung jünger | jeune jeune"),
     (ALL, "beautiful more_beautiful | schön schöner | beau belle beaux bel"),

@@ -37,6 +37,7 @@ ROWS = {
         picture             | n Bild Bilder Bildes              | f image
         bag                 | f Tasche Taschen                  | m sac
         hat                 | m Hut Hüte Hutes                  | m chapeau chapeaux
+        coat                | m Mantel Mäntel Mantels           | m manteau manteaux
         flower              | f Blume Blumen                    | f fleur
         newspaper           | f Zeitung Zeitungen               | m journal journaux
         umbrella            | m Regenschirm Regenschirme Regenschirms | m parapluie

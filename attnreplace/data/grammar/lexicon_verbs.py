@@ -10,6 +10,10 @@ separable verbs that share a stem with others are favoured, as only the end of t
 from attnreplace.data.grammar.lexicon import ANIMAL, FURNITURE, PERSON, PLACE, THING, Verb
 from attnreplace.data.grammar.lexicon_nouns import BY_CATEGORY
 
+CLOTHES = ("hat", "coat")
+CARRIED = tuple(noun for noun in BY_CATEGORY[THING] if noun not in (*CLOTHES, "car"))
+"""One verb in German and French, two in English: the object, which may be far off, tells."""
+
 ACTIVITIES = """
     sleep slept           | schlafen schläft geschlafen             | dormir
     wait waited           | warten wartet gewartet                  | attendre
@@ -63,7 +67,12 @@ TRANSITIVE = {
     (THING,): """
     lose lost             | verlieren verliert verloren             | perdre
     forget forgot         | vergessen vergisst vergessen            | oublier
+    """,
+    CARRIED: """
     carry carried         | tragen trägt getragen                   | porter
+    """,
+    CLOTHES: """
+    wear wore             | tragen trägt getragen                   | porter
     """,
     (PLACE,): """
     visit visited         | besuchen besucht besucht                | visiter

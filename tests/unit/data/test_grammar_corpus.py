@@ -75,13 +75,13 @@ def test_word_counts(large: Corpus) -> None:
     for name, pairs in splits(large).items():
         counts = [len(text.split()) for text in pairs.source + pairs.target]
         assert min(counts) >= 3
-        assert max(counts) <= (40 if name == "test_nested" else 26)
+        assert max(counts) <= (36 if name == "test_nested" else 30)
     nested, test = large.tests["test_nested"], large.tests["test"]
     assert sum(map(len, nested.source)) > 1.8 * sum(map(len, test.source))
 
 
 @pytest.mark.parametrize(
-    ("pair", "digest"), [("de-en", "c16432b4d5864541"), ("fr-de", "6e668932d7af79bf")]
+    ("pair", "digest"), [("de-en", "a076b45175abad17"), ("fr-de", "15eaad65bf672d74")]
 )
 def test_digest_is_the_same_everywhere(pair: str, digest: str) -> None:
     """Also from one process to the next, though string hashes and so sets differ.
@@ -116,7 +116,7 @@ def test_sizes_of_zero() -> None:
     [
         ({"pair": "de-es"}, "'de-es'.*de-en.*fr-de"),
         ({"pair": "de-de"}, "'de-de'"),
-        ({"train": -1}, "negative"),
+        ({"train": -1}, "zero or more"),
         ({"train": 2_000_000}, "at most 1000000 pairs.*2001500"),
     ],
 )
