@@ -7,7 +7,7 @@ BIN := .venv/bin
 .PHONY: demo test lint clean
 
 demo: .venv/installed
-	$(BIN)/attnreplace run --run runs/demo --set distill.epochs=2 --set "evaluate.beams=[1]"
+	$(BIN)/attnreplace run --run runs/demo --pair en-de --set distill.epochs=2 --set "evaluate.beams=[1]"
 
 test: .venv/installed
 	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 2
@@ -22,6 +22,8 @@ lint: .venv/installed
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet $(TORCH)
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	# An oracle for the tests, without torchvision, which has to match torch's build.
+	$(BIN)/python -m pip install --quiet --no-deps "timm>=1.0.20"
 	touch $@
 
 clean:

@@ -1,0 +1,71 @@
+"""The branch of a gMLP block: a channel MLP whose hidden layer is gated over the tokens.
+
+Liu et al., arXiv 2105.08050, eq. 1: Z = GELU(x U), y = s(Z) V; with a tiny attention added to the
+gate it is that of aMLP (section 4.3).
+"""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from attnreplace.models.mixers.sgu import SpatialGatingUnit
+from attnreplace.models.mixers.tiny_attention import TinyAttention
+
+
+class GatedMLP(nn.Module):
+    """`(batch, seq, d_in)`, normalised, to `(batch, seq, d_out)`; the residual is the caller's."""
+
+    def __init__(
+        self,
+        d_in: int,
+        hidden: int,
+        d_out: int,
+        positions: int,
+        *,
+        gate: str = "split",
+        spatial: str = "dense",
+        attention_size: int = 0,
+        causal: bool = False,
+        eps: float = 1e-6,
+    ) -> None:
+        """Build the branch.
+
+        Args:
+            d_in: width of the input.
+            hidden: d_ffn, the width of Z before it is split.
+            d_out: width of the output.
+            positions: n, the longest sequence.
+            gate: one of `mixers.GATES`.
+            spatial: "toeplitz" or "dense".
+            attention_size: channels of the tiny attention; 0 for none.
+            causal: no output depends on later tokens.
+            eps: of the LayerNorm in the gate.
+
+        Raises:
+            UserError: there is no such gate or spatial map, or an odd width cannot be split.
+        """
+        super().__init__()
+        self.expand = nn.Linear(d_in, hidden)
+        self.gate = SpatialGatingUnit(
+            hidden, positions, gate=gate, spatial=spatial, causal=causal, eps=eps
+        )
+        width = self.gate.out_width
+        self.attention = (
+            TinyAttention(d_in, attention_size, width, causal=causal) if attention_size else None
+        )
+        self.project = nn.Linear(width, d_out)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Mix tokens and channels.
+
+        Args:
+            x: `(batch, seq, d_in)`.
+            mask: which tokens are real, `(batch, seq)` bool; None for all.
+
+        Returns:
+            `(batch, seq, d_out)`.
+
+        Raises:
+            SequenceTooLong: there are more tokens than positions.
+        """
+        added = self.attention(x, mask) if self.attention is not None else None
+        return self.project(self.gate(F.gelu(self.expand(x)), mask, added))
