@@ -1,42 +1,89 @@
-"""Students: attention-free modules, one file a family.
+"""Students: attention-free modules, one file a family and form.
 
-To add a family: write one file here with a subclass of `Student` (`num_parameters`, `mix`), add it
-to `FAMILIES` below, and a row to the tests in `tests/unit/students`.
+To add a family: write a subclass of `Student` (`num_parameters`, `mix`) for each of the forms it
+can take, add them to `FAMILIES` below, and a row to the tests in `tests/unit/students`.
 """
+
+from collections.abc import Mapping
 
 from attnreplace.errors import UserError
 from attnreplace.students.align import run_aligned
-from attnreplace.students.base import Student, StudentConfig
+from attnreplace.students.base import CROSS_FORMS, FORMS, SPATIAL, State, Student, StudentConfig
+from attnreplace.students.paper_ff import PaperFF
+from attnreplace.students.prefix_ff import PrefixFF
+from attnreplace.students.query_ff import QueryFF
+from attnreplace.students.query_gate import QueryGate, QueryGateAttention
+from attnreplace.students.sentence_ff import SentenceFF
+from attnreplace.students.sgu import AMLP, SGU
 from attnreplace.students.shallow_ff import ShallowFF
-from attnreplace.students.sizes import SIZES, hidden_width, student_config
+from attnreplace.students.sizes import (
+    SIZES,
+    hidden_width,
+    input_width,
+    match_parameters,
+    student_config,
+)
+from attnreplace.students.token_mlp import TokenMLPStudent
 
-FAMILIES: dict[str, type[Student]] = {"shallow_ff": ShallowFF}
+FAMILIES: dict[str, Mapping[str, type[Student]]] = {
+    "shallow_ff": {
+        "sentence": SentenceFF,
+        "prefix": PrefixFF,
+        "per-query": QueryFF,
+        "paper": PaperFF,
+    },
+    "token_mlp": {"sentence": TokenMLPStudent, "prefix": TokenMLPStudent},
+    "sgu": {"sentence": SGU, "prefix": SGU, "per-query": QueryGate},
+    "amlp": {"sentence": AMLP, "prefix": AMLP, "per-query": QueryGateAttention},
+}
+"""The class of every family and form. Of these `amlp` contains a small attention."""
 
 __all__ = [
+    "AMLP",
+    "CROSS_FORMS",
     "FAMILIES",
+    "FORMS",
+    "SGU",
     "SIZES",
+    "SPATIAL",
+    "PaperFF",
+    "PrefixFF",
+    "QueryFF",
+    "QueryGate",
+    "QueryGateAttention",
+    "SentenceFF",
     "ShallowFF",
+    "State",
     "Student",
     "StudentConfig",
+    "TokenMLPStudent",
     "build_student",
-    "family",
     "hidden_width",
+    "input_width",
+    "match_parameters",
     "run_aligned",
+    "student_class",
     "student_config",
 ]
 
 
-def family(name: str) -> type[Student]:
-    """The family of that name.
+def student_class(config: StudentConfig) -> type[Student]:
+    """The class that a configuration asks for.
 
     Raises:
-        UserError: there is none.
+        UserError: there is no such family, or it has no such form.
     """
-    if name not in FAMILIES:
-        raise UserError(f"no student family {name!r}; valid families: {', '.join(FAMILIES)}")
-    return FAMILIES[name]
+    if config.family not in FAMILIES:
+        valid = ", ".join(FAMILIES)
+        raise UserError(f"no student family {config.family!r}; valid families: {valid}")
+    forms = FAMILIES[config.family]
+    if config.form not in forms:
+        raise UserError(
+            f"family {config.family!r} has no form {config.form!r}; its forms: {', '.join(forms)}"
+        )
+    return forms[config.form]
 
 
 def build_student(config: StudentConfig) -> Student:
     """A freshly initialised student, drawn from torch's global generator."""
-    return family(config.family)(config)
+    return student_class(config)(config)

@@ -20,6 +20,27 @@ def run_aligned(student: nn.Module, x: Tensor, mask: Tensor) -> Tensor:
         `(batch, seq, d_out)`, zero at padding.
     """
     seq = mask.shape[1]
+    moved, real, first = align_left(x, mask)
+    out, width = student(moved, real), real.shape[1]
+    if first is None:
+        return torch.nn.functional.pad(out, (0, 0, 0, seq - width))
+    column = torch.arange(seq, device=mask.device)
+    back = (column - first).clamp(0, width - 1)
+    return _take(out, back).masked_fill(~mask.unsqueeze(-1), 0)
+
+
+def align_left(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Move each row left by its leading padding, and cut the columns that are padding in all.
+
+    Args:
+        x: the input, `(batch, seq, d_model)`.
+        mask: which tokens are real, `(batch, seq)` bool.
+
+    Returns:
+        The input and its mask with `width` columns, and by how much each row was moved,
+        `(batch, 1)`; None where no row was.
+    """
+    seq = mask.shape[1]
     column = torch.arange(seq, device=mask.device)
     first = torch.where(mask, column, seq).amin(1, keepdim=True)
     end = torch.where(mask, column + 1, 0).amax(1, keepdim=True)
@@ -27,14 +48,11 @@ def run_aligned(student: nn.Module, x: Tensor, mask: Tensor) -> Tensor:
     offset, width = torch.stack([first.max(), (end - first).max()]).tolist()
     width = max(width, 1)
     if offset == 0:
-        out = student(x[:, :width], mask[:, :width])
-        return torch.nn.functional.pad(out, (0, 0, 0, seq - width))
+        return x[:, :width], mask[:, :width], None
     step = column[:width]
     there = (first + step).clamp(max=seq - 1)
     real = mask.gather(1, there) & (first + step < seq)
-    out = student(_take(x, there), real)
-    back = (column - first).clamp(0, width - 1)
-    return _take(out, back).masked_fill(~mask.unsqueeze(-1), 0)
+    return _take(x, there), real, first
 
 
 def _take(x: Tensor, columns: Tensor) -> Tensor:

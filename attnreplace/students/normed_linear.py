@@ -27,20 +27,30 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 
-def normalise(x: Tensor, width: int, eps: float) -> tuple[Tensor, Tensor]:
-    """LayerNorm without its affine part, over `width` values of which all but `x` are zero.
+def centre(x: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Moments of `width` values of which all but `x` are zero.
 
     Args:
         x: the first k values, `(batch, k)`; float32 or wider.
         width: n, all values.
-        eps: as in `torch.nn.LayerNorm`.
 
     Returns:
-        The first k values normalised, `(batch, k)`, and what every later one is, `(batch, 1)`.
+        The first k values less the mean, `(batch, k)`, the mean, and the sum of the squared
+        differences from it over all n values, each `(batch, 1)`.
     """
     mean = x.sum(1, keepdim=True) / width
     centred = x - mean
     squares = centred.square().sum(1, keepdim=True) + (width - x.shape[1]) * mean.square()
+    return centred, mean, squares
+
+
+def normalise(x: Tensor, width: int, eps: float) -> tuple[Tensor, Tensor]:
+    """LayerNorm without its affine part; arguments as in `centre`, `eps` as in `nn.LayerNorm`.
+
+    Returns:
+        The first k values normalised, `(batch, k)`, and what every later one is, `(batch, 1)`.
+    """
+    centred, mean, squares = centre(x, width)
     scale = (squares / width + eps).rsqrt()
     return centred * scale, -mean * scale
 

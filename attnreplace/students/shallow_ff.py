@@ -1,19 +1,24 @@
-"""The paper's student: one hidden layer over the whole flattened sentence.
+"""The paper's students: shallow feed-forward networks over whole, flattened sentences.
 
-Bozic et al., arXiv 2311.10642: the sentence padded with zeros to N positions and flattened, then
-LayerNorm(N*d) -> Linear(N*d, h) -> LeakyReLU(0.01) -> LayerNorm(h) -> Linear(h, N*d_out), times the
-padding mask. Here only the positions of the batch's longest sentence take part in the two large
-products; the result is the same (see `normed_linear`).
+Bozic et al., arXiv 2311.10642: the input padded with zeros and flattened to n values, then
+LayerNorm(n) -> Linear(n, h) -> LeakyReLU(0.01) -> LayerNorm(h) -> Linear(h, n_out), times the
+padding mask. A deeper student has further Linear(h, h) -> LeakyReLU -> LayerNorm(h) before the last
+layer.
+
+Here is what all forms share: the parameters, and all that comes after the first linear layer. Each
+form has a file of its own with the cheapest exact way through its first layer.
 """
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attnreplace.students.base import Student, StudentConfig
-from attnreplace.students.normed_linear import NormedLinear, apply_normed, normalise, tail
+from attnreplace.students.base import CROSS_FORMS, Student, StudentConfig
+from attnreplace.students.columns import Columns, Tails, at_least_float32
+from attnreplace.students.sizes import input_width
 
 EPS = 1e-5
 SLOPE = 0.01
@@ -29,96 +34,132 @@ class ShallowFF(Student):
     def __init__(self, config: StudentConfig) -> None:
         super().__init__(config)
         groups, hidden = config.groups, config.hidden
-        width_in = config.positions * config.d_model
-        width_out = config.positions * config.d_out // groups
+        width_in, width_memory, width_out = _widths(config)
+        if width_memory:
+            self.norm_memory_weight = nn.Parameter(torch.ones(groups, width_memory))
+            self.norm_memory_bias = nn.Parameter(torch.zeros(groups, width_memory))
+            self.weight_memory = nn.Parameter(torch.empty(groups, hidden, width_memory))
         self.norm_in_weight = nn.Parameter(torch.ones(groups, width_in))
         self.norm_in_bias = nn.Parameter(torch.zeros(groups, width_in))
         self.weight_in = nn.Parameter(torch.empty(groups, hidden, width_in))
         self.bias_in = nn.Parameter(torch.empty(groups, hidden))
         self.norm_hidden_weight = nn.Parameter(torch.ones(groups, hidden))
         self.norm_hidden_bias = nn.Parameter(torch.zeros(groups, hidden))
+        self.weight_deep, self.bias_deep = nn.ParameterList(), nn.ParameterList()
+        self.norm_deep_weight, self.norm_deep_bias = nn.ParameterList(), nn.ParameterList()
+        for _ in range(config.hidden_layers - 1):
+            self.weight_deep.append(nn.Parameter(torch.empty(groups, hidden, hidden)))
+            self.bias_deep.append(nn.Parameter(torch.empty(groups, hidden)))
+            self.norm_deep_weight.append(nn.Parameter(torch.ones(groups, hidden)))
+            self.norm_deep_bias.append(nn.Parameter(torch.zeros(groups, hidden)))
         self.weight_out = nn.Parameter(torch.empty(groups, width_out, hidden))
         self.bias_out = nn.Parameter(torch.empty(groups, width_out))
-        self._tails: tuple[object, Tensor] | None = None
+        self.tails_in, self.tails_memory = Tails(), Tails()
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Draw the linear layers as `nn.Linear` does, each from its own fan-in."""
-        for weight, bias in ((self.weight_in, self.bias_in), (self.weight_out, self.bias_out)):
-            bound = 1 / math.sqrt(weight.shape[2])
-            nn.init.uniform_(weight, -bound, bound)
-            nn.init.uniform_(bias, -bound, bound)
+        width_in, width_memory, _ = _widths(self.config)
+        first = 1 / math.sqrt(width_in + width_memory)
+        other = 1 / math.sqrt(self.config.hidden)
+        if width_memory:
+            nn.init.uniform_(self.weight_memory, -first, first)
+        nn.init.uniform_(self.weight_in, -first, first)
+        nn.init.uniform_(self.bias_in, -first, first)
+        for weight, bias in (
+            *zip(self.weight_deep, self.bias_deep, strict=True),
+            (self.weight_out, self.bias_out),
+        ):
+            nn.init.uniform_(weight, -other, other)
+            nn.init.uniform_(bias, -other, other)
 
     @staticmethod
     def num_parameters(config: StudentConfig) -> int:
-        """Two norms and two linear layers, in every group."""
-        width_in = config.positions * config.d_model
-        width_out = config.positions * config.d_out // config.groups
-        first = 2 * width_in + (width_in + 1) * config.hidden
-        second = 2 * config.hidden + (config.hidden + 1) * width_out
-        return config.groups * (first + second)
+        """A norm and a linear layer, once more for every hidden layer, and the last layer."""
+        width_in, width_memory, width_out = _widths(config)
+        read, hidden = width_in + width_memory, config.hidden
+        first = 2 * read + (read + 1) * hidden
+        deep = 2 * hidden + (hidden + 1) * hidden
+        last = 2 * hidden + (hidden + 1) * width_out
+        return config.groups * (first + (config.hidden_layers - 1) * deep + last)
 
-    def mix(self, x: Tensor) -> Tensor:
-        """Map `(batch, seq, d_model)`, zero at padding, to `(batch, seq, d_out)`."""
-        batch, seq, d_model = x.shape
-        d_group = self.config.d_out // self.config.groups
-        dtype = _product_dtype(x, self.weight_in)
-        flat = _at_least_float32(x.reshape(batch, seq * d_model))
-        z, shift = normalise(flat, self.config.positions * d_model, EPS)
-        pre = self._first_layer(z.to(dtype), shift.to(dtype), seq)  # (groups, batch, h)
+    @property
+    def columns_in(self) -> Columns:
+        """The first layer over the columns of the input, or of the query."""
+        return Columns(self.weight_in, self.norm_in_weight, self.norm_in_bias)
 
-        hidden = F.leaky_relu(_at_least_float32(pre), SLOPE)
-        hidden = F.layer_norm(hidden, hidden.shape[-1:], eps=EPS)
-        hidden = torch.addcmul(
-            self.norm_hidden_bias[:, None], hidden, self.norm_hidden_weight[:, None]
-        )
+    @property
+    def columns_memory(self) -> Columns:
+        """The first layer over the columns of the memory, in the forms that read one."""
+        return Columns(self.weight_memory, self.norm_memory_weight, self.norm_memory_bias)
 
-        rows = seq * d_group
-        out = torch.baddbmm(
-            self.bias_out[:, None, :rows].to(dtype),
-            hidden.to(dtype),
-            self.weight_out[:, :rows].to(dtype).transpose(1, 2),
-        )  # (groups, batch, seq * d_group)
-        return out.view(-1, batch, seq, d_group).permute(1, 2, 0, 3).flatten(2)
+    def finish(self, pre: Tensor, dtype: torch.dtype, rows: int) -> Tensor:
+        """All that comes after the first linear layer.
 
-    def _first_layer(self, z: Tensor, shift: Tensor, seq: int) -> Tensor:
-        """Both norm and linear, from what `normalise` gave, `(groups, batch, h)`."""
-        weight, gamma, beta = self.weight_in, self.norm_in_weight, self.norm_in_bias
-        trainable = weight.requires_grad or gamma.requires_grad or beta.requires_grad
-        if trainable or weight.is_inference():
-            sources: list[Tensor] = [weight, gamma, beta, self.bias_in]
-            return NormedLinear.apply(z, shift, *(tensor.to(z.dtype) for tensor in sources))
-        sources = [weight[:, :, : z.shape[1]], gamma, beta, self.bias_in, self._tail(seq)]
-        return apply_normed(z, shift, *(tensor.to(z.dtype) for tensor in sources))
+        Args:
+            pre: what the first linear layer gave, `(groups, batch, h)`; it is written over.
+            dtype: of the matrix products.
+            rows: how many of the last layer's outputs are wanted.
 
-    def _tail(self, seq: int) -> Tensor:
-        """`tail` of the positions from `seq` on, `(groups, 2, h)`, kept from call to call.
-
-        Without it a single short sentence would read all of `weight_in` for a few sums. For frozen
-        parameters only: fused optimisers change parameters without counting up their version.
+        Returns:
+            `(groups, batch, rows)` in `dtype`.
         """
-        sources = (self.weight_in, self.norm_in_weight, self.norm_in_bias)
-        key = tuple((tensor.data_ptr(), tensor._version) for tensor in sources)
-        if self._tails is None or self._tails[0] != key:
-            weight, gamma, beta = (_at_least_float32(tensor) for tensor in sources)
-            d_model, positions = self.config.d_model, self.config.positions
-            sums = weight.new_zeros(positions + 1, weight.shape[0], 2, weight.shape[1])
-            with torch.autocast(weight.device.type, enabled=False):
-                for position in reversed(range(positions)):
-                    at = slice(position * d_model, (position + 1) * d_model)
-                    here = tail(weight[:, :, at], gamma[:, at], beta[:, at])
-                    torch.add(sums[position + 1], here, out=sums[position])
-            self._tails = (key, sums)
-        return self._tails[1][seq]
+        gamma, beta = self.norm_hidden_weight, self.norm_hidden_bias
+        for layer in range(self.config.hidden_layers - 1):
+            weight, bias = self.weight_deep[layer], self.bias_deep[layer]
+            pre = _affine_linear(_activate(pre), gamma, beta, weight, bias, dtype)
+            gamma, beta = self.norm_deep_weight[layer], self.norm_deep_bias[layer]
+        weight, bias = self.weight_out[:, :rows], self.bias_out[:, :rows]
+        return _affine_linear(_activate(pre), gamma, beta, weight, bias, dtype)
+
+    def product_dtype(self, x: Tensor) -> torch.dtype:
+        """The dtype of the matrix products: autocast's where it is on (but float64 stays)."""
+        device, own = x.device.type, self.weight_in.dtype
+        if torch.is_autocast_enabled(device) and own != torch.float64:
+            return torch.get_autocast_dtype(device)
+        return own
 
 
-def _at_least_float32(x: Tensor) -> Tensor:
-    return x.to(torch.promote_types(x.dtype, torch.float32))
-
-
-def _product_dtype(x: Tensor, weight: Tensor) -> torch.dtype:
-    """The dtype of the matrix products: autocast's where it is on (it leaves float64 alone)."""
+def without_autocast(x: Tensor) -> AbstractContextManager[object]:
+    """Where every product has the dtype of its operands: students cast what they want cast."""
     device = x.device.type
-    if torch.is_autocast_enabled(device) and weight.dtype != torch.float64:
-        return torch.get_autocast_dtype(device)
-    return weight.dtype
+    if torch.is_autocast_enabled(device):
+        return torch.autocast(device, enabled=False)
+    return nullcontext()
+
+
+def _activate(pre: Tensor) -> Tensor:
+    """LeakyReLU, then LayerNorm without its affine part; `pre` is written over."""
+    hidden = F.leaky_relu(at_least_float32(pre), SLOPE, inplace=True)
+    return F.layer_norm(hidden, hidden.shape[-1:], eps=EPS)
+
+
+def _affine_linear(
+    x: Tensor, gamma: Tensor, beta: Tensor, weight: Tensor, bias: Tensor, dtype: torch.dtype
+) -> Tensor:
+    """W (gamma * x + beta) + b, `(groups, batch, out)` in `dtype`.
+
+    Gamma and beta go to the side with fewer rows: to `x`, or into the weights.
+
+    Args:
+        x: `(groups, batch, h)`.
+        gamma: `(groups, h)`.
+        beta: `(groups, h)`.
+        weight: `(groups, out, h)`.
+        bias: `(groups, out)`.
+        dtype: of the product.
+    """
+    if x.shape[1] > weight.shape[1]:
+        bias = torch.baddbmm(bias[:, :, None], weight, beta[:, :, None])[:, :, 0]
+        weight = weight * gamma[:, None]
+    else:
+        x = torch.addcmul(beta[:, None], x, gamma[:, None])
+    return torch.baddbmm(bias[:, None].to(dtype), x.to(dtype), weight.to(dtype).transpose(1, 2))
+
+
+def _widths(config: StudentConfig) -> tuple[int, int, int]:
+    """Columns of the input, columns of the memory, and outputs, per group."""
+    read = input_width(config.form, config.positions, config.d_model)
+    memory = config.positions * config.d_model if config.form in CROSS_FORMS else 0
+    outputs = 1 if config.form in ("prefix", "per-query") else config.positions
+    return read - memory, memory, outputs * config.d_out // config.groups

@@ -1,10 +1,15 @@
-"""The sizes of a student, as data (Bozic et al., arXiv 2311.10642)."""
+"""The sizes of a student, as data (Bozic et al., arXiv 2311.10642).
 
+They are those of the shallow networks. Another family takes the width with which it has as many
+parameters, so that a size costs the same memory in all of them.
+"""
+
+from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from attnreplace.errors import UserError
-from attnreplace.students.base import StudentConfig
+from attnreplace.students.base import CROSS_FORMS, StudentConfig
 
 if TYPE_CHECKING:
     from attnreplace.hosts import Location
@@ -19,13 +24,18 @@ SIZES = {
 }
 """Hidden width as a share of the input's width: of one network, and of one network per head."""
 
+WIDEST = 512
+"""No token mixer is wider than this many times its input. Its weights are shared by all tokens, so
+that the largest sizes would take widths of thousands of times the model's; they fall short of their
+counts instead, and where two sizes reach the bound they are the same."""
+
 
 def hidden_width(size: str, width: int, per_head: bool = False) -> int:
     """Width h of the hidden layer, at least 1.
 
     Args:
         size: a name of `SIZES`.
-        width: values the student reads: N * d_model (memory and target together: their sum).
+        width: values the student reads: see `input_width`.
         per_head: whether each head has a network of its own.
 
     Raises:
@@ -36,27 +46,75 @@ def hidden_width(size: str, width: int, per_head: bool = False) -> int:
     return max(1, int(SIZES[size][per_head] * width))
 
 
+def input_width(form: str, positions: int, d_model: int) -> int:
+    """How many values a student reads at once: N * d_model, and more where it reads a memory.
+
+    Args:
+        form: a name of `FORMS`.
+        positions: N, the longest sentence in tokens.
+        d_model: width of the input and of the memory.
+    """
+    tokens = {"per-query": positions + 1, "paper": 2 * positions}.get(form, positions)
+    return tokens * d_model
+
+
 def student_config(
     method: "Method",
     size: str,
     location: "Location",
     positions: int,
+    *,
     family: str = "shallow_ff",
+    cross_form: str = "per-query",
+    hidden_layers: int = 1,
+    spatial: str = "toeplitz",
 ) -> StudentConfig:
     """The student that `method` trains at `location`.
 
     Args:
         method: decides between one network and one per head.
         size: a name of `SIZES`.
-        location: gives the width of the model and the number of heads.
+        location: gives the form, the width of the model and the number of heads.
         positions: N, the longest sentence in tokens.
         family: a name of `FAMILIES`.
+        cross_form: form of the students of cross-attention, a name of `CROSS_FORMS`.
+        hidden_layers: how many hidden layers each network has.
+        spatial: weights over the tokens of a spatial gate, a name of `SPATIAL`.
+
+    Raises:
+        UserError: no such size, form, family or weights, or the family has no such form.
     """
-    return StudentConfig(
-        family=family,
+    if cross_form not in CROSS_FORMS:
+        raise UserError(
+            f"no form {cross_form!r} for cross-attention; valid forms: {', '.join(CROSS_FORMS)}"
+        )
+    form = {"encoder": "sentence", "decoder": "prefix", "cross": cross_form}[location.site.group]
+    width = input_width(form, positions, location.d_model)
+    shallow = StudentConfig(
+        family="shallow_ff",
         d_model=location.d_model,
         d_out=location.d_model,
         positions=positions,
-        hidden=hidden_width(size, positions * location.d_model, method.per_head),
+        hidden=hidden_width(size, width, method.per_head),
         groups=location.num_heads if method.per_head else 1,
+        form=form,
+        hidden_layers=hidden_layers,
     )
+    if family == shallow.family:
+        return shallow
+    return match_parameters(replace(shallow, family=family, spatial=spatial), shallow)
+
+
+def match_parameters(config: StudentConfig, other: StudentConfig) -> StudentConfig:
+    """A configuration with the width with which it is nearest in parameters to another.
+
+    Args:
+        config: of a token mixer, whose count is linear in its width; its own width is not read.
+        other: what it is to be compared with.
+
+    Raises:
+        UserError: there is no such family, or it has no such form.
+    """
+    one, two = (replace(config, hidden=hidden).num_parameters() for hidden in (1, 2))
+    hidden = 1 + round(Fraction(other.num_parameters() - one, two - one))
+    return replace(config, hidden=min(max(1, hidden), WIDEST * config.d_model))

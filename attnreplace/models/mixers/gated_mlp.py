@@ -7,6 +7,7 @@ gate it is that of aMLP (section 4.3).
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from attnreplace.models.mixers.past import Past
 from attnreplace.models.mixers.sgu import SpatialGatingUnit
 from attnreplace.models.mixers.tiny_attention import TinyAttention
 
@@ -69,3 +70,26 @@ class GatedMLP(nn.Module):
         """
         added = self.attention(x, mask) if self.attention is not None else None
         return self.project(self.gate(F.gelu(self.expand(x)), mask, added))
+
+    def decode(self, x: Tensor, past: Past | None, start: int) -> tuple[Tensor, Past]:
+        """What `forward` gives at the next positions of a causal branch.
+
+        Args:
+            x: positions from `start` on, `(batch, new, d_in)`, no padding.
+            past: what the call for the positions before gave; None at the start.
+            start: the position of the first column.
+
+        Returns:
+            `(batch, new, d_out)`, and what is kept of all tokens so far: of the gate
+            `(batch, positions, hidden / 2)`, of the attention `(batch, positions, 2 * size)`.
+
+        Raises:
+            SequenceTooLong: there are more tokens than positions.
+        """
+        added: Tensor | None = None
+        kept: Past = ()
+        if self.attention is not None:
+            before, positions = past[1:] if past else None, self.gate.spatial.positions
+            added, kept = self.attention.decode(x, before, start, positions)
+        gated, gate_kept = self.gate.decode(F.gelu(self.expand(x)), past, start, added)
+        return self.project(gated), (*gate_kept, *kept)

@@ -6,6 +6,7 @@ Liu et al., arXiv 2105.08050, section 2.1 (eq. 2 to 4) and the variants of Table
 from torch import Tensor, nn
 
 from attnreplace.errors import UserError
+from attnreplace.models.mixers.past import Past, extend
 from attnreplace.models.mixers.spatial import DenseSpatial, SpatialLinear
 from attnreplace.models.mixers.toeplitz import ToeplitzSpatial
 
@@ -68,9 +69,42 @@ class SpatialGatingUnit(nn.Module):
         Raises:
             SequenceTooLong: there are more tokens than positions.
         """
-        kept, gated = z.chunk(2, dim=-1) if self.gate == "split" else (z, z)
+        kept, gated = self._halves(z)
         # The bias of the norm makes padding non-zero; the spatial map zeroes it after the norm.
-        mixed = self.spatial(self.norm(gated), mask)
+        return self._gated(kept, self.spatial(self.norm(gated), mask), added)
+
+    def decode(
+        self, z: Tensor, past: Past | None, start: int, added: Tensor | None = None
+    ) -> tuple[Tensor, Past]:
+        """What `forward` gives at the next positions of a causal unit.
+
+        Args:
+            z: Z of the positions from `start` on, `(batch, new, width)`, no padding.
+            past: what the call for the positions before gave; None at the start.
+            start: the position of the first column.
+            added: added to f, `(batch, new, out_width)`.
+
+        Returns:
+            `(batch, new, out_width)`, and LN(Z2) of all tokens so far,
+            `(batch, positions, out_width)`.
+
+        Raises:
+            SequenceTooLong: there are more tokens than positions.
+        """
+        end = start + z.shape[1]
+        kept, gated = self._halves(z)
+        before = past[0] if past else None
+        normed = extend(before, self.norm(gated), start, self.spatial.positions)
+        mixed = self.spatial(normed[:, :end], start=start)
+        return self._gated(kept, mixed, added), (normed,)
+
+    def _halves(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        if self.gate != "split":
+            return z, z
+        kept, gated = z.chunk(2, dim=-1)
+        return kept, gated
+
+    def _gated(self, kept: Tensor, mixed: Tensor, added: Tensor | None) -> Tensor:
         if added is not None:
             mixed = mixed + added
         if self.gate == "linear":

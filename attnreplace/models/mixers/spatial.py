@@ -50,15 +50,16 @@ class SpatialLinear(nn.Module, ABC):
     def matrix(self, length: int) -> Tensor:
         """W of the first `length` positions, `(length, length)`: what row i takes from column j."""
 
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None, start: int = 0) -> Tensor:
         """Mix the tokens of every channel.
 
         Args:
             x: `(batch, seq, d)`.
             mask: which tokens are real, `(batch, seq)` bool; None for all.
+            start: first position whose output is wanted.
 
         Returns:
-            `(batch, seq, d)`.
+            `(batch, seq - start, d)`.
 
         Raises:
             SequenceTooLong: there are more tokens than positions.
@@ -72,8 +73,8 @@ class SpatialLinear(nn.Module, ABC):
             # Not the parameters but the matrix: a Toeplitz entry above the diagonal of one length
             # has no place of its own in the vector of another.
             weight = weight.tril()
-        mixed = torch.matmul(weight, x)
-        return mixed + self.bias[:length, None].to(mixed.dtype)  # autocast's, if it is on
+        mixed = torch.matmul(weight[start:], x)
+        return mixed + self.bias[start:length, None].to(mixed.dtype)  # autocast's, if it is on
 
 
 class DenseSpatial(SpatialLinear):

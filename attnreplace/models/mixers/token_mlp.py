@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from attnreplace.errors import UserError
+from attnreplace.models.mixers.past import Past, extend
 from attnreplace.models.mixers.spatial import check_length
 
 
@@ -76,28 +77,67 @@ class TokenMLP(nn.Module):
         if real is not None:
             tokens = tokens.masked_fill(~real, 0)
         if self.causal:
-            return self._mix_prefixes(tokens).transpose(1, 2)
+            return self._mix_prefixes(tokens, 0, self.fc2.bias[:length]).transpose(1, 2)
         if self.norm is not None:
             tokens = _norm_tokens(tokens, real, self.norm)
         hidden = F.gelu(F.linear(tokens, self.fc1.weight[:, :length], self.fc1.bias))
         out = F.linear(hidden, self.fc2.weight[:length], self.fc2.bias[:length])
         return out.transpose(1, 2)
 
-    def _mix_prefixes(self, tokens: Tensor) -> Tensor:
-        """The causal form, on `(batch, d, seq)`; units of positions past the end are left out."""
+    def decode(self, x: Tensor, past: Past | None, start: int) -> tuple[Tensor, Past]:
+        """What `forward` gives at the next positions of a causal network.
+
+        Args:
+            x: positions from `start` on, `(batch, new, d)`, no padding.
+            past: what the call for the positions before gave; None at the start.
+            start: the position of the first column.
+
+        Returns:
+            `(batch, new, d)`, and what is kept: all tokens so far, and what their hidden units add
+            to the output of every position, `(batch, positions, d)` each.
+
+        Raises:
+            SequenceTooLong: there are more tokens than positions.
+        """
+        end = start + x.shape[1]
+        check_length(end, self.positions)
+        tokens = extend(past[0] if past else None, x, start, self.positions)
+        added = self._mix_prefixes(tokens[:, :end].transpose(1, 2), start, None, self.positions)
+        sums = added.transpose(1, 2)
+        if past:
+            sums = past[1] + sums
+        out = sums[:, start:end] + self.fc2.bias[start:end, None].to(sums.dtype)
+        return out, (tokens, sums)
+
+    def _mix_prefixes(
+        self, tokens: Tensor, start: int, bias_out: Tensor | None, upto: int | None = None
+    ) -> Tensor:
+        """The causal form, of the hidden units of some positions.
+
+        Args:
+            tokens: `(batch, d, seq)`.
+            start: the units of the positions from here to the end of the sequence.
+            bias_out: of the second layer, `(upto,)`; None for none.
+            upto: how many positions' outputs are wanted; None for those of the sequence.
+
+        Returns:
+            `(batch, d, upto)`.
+        """
         length = tokens.shape[-1]
         share = self.fc1.out_features // self.positions
         column = torch.arange(length, device=tokens.device)
-        owner = column.repeat_interleave(share)  # the position of each hidden unit, (units,)
-        units = len(owner)
-        first = self.fc1.weight[:units, :length].masked_fill(owner.unsqueeze(1) < column, 0)
-        bias = self.fc1.bias[:units]
+        # The position of each hidden unit, (units,).
+        owner = column[start:].repeat_interleave(share)
+        units = slice(start * share, length * share)
+        first = self.fc1.weight[units, :length].masked_fill(owner.unsqueeze(1) < column, 0)
+        bias = self.fc1.bias[units]
         if self.norm is None:
             hidden = F.linear(tokens, first, bias)
         else:
             hidden = _linear_of_normed_prefixes(tokens, first, bias, self.norm, owner)
-        second = self.fc2.weight[:length, :units].masked_fill(owner > column.unsqueeze(1), 0)
-        return F.linear(F.gelu(hidden), second, self.fc2.bias[:length])
+        row = torch.arange(length if upto is None else upto, device=tokens.device)
+        second = self.fc2.weight[: len(row), units].masked_fill(owner > row.unsqueeze(1), 0)
+        return F.linear(F.gelu(hidden), second, bias_out)
 
 
 def _norm_tokens(tokens: Tensor, real: Tensor | None, norm: nn.LayerNorm) -> Tensor:

@@ -16,10 +16,13 @@ GOOD = StudentConfig("shallow_ff", 4, 4, 5, 6, 2)
     [
         ({"hidden": 0}, "hidden must be a whole number from 1, not 0"),
         ({"positions": 2.5}, "positions must be a whole number from 1, not 2.5"),
+        ({"hidden_layers": 0}, "hidden_layers must be a whole number from 1, not 0"),
         ({"groups": 3}, "width 4 cannot be shared by 3 groups"),
+        ({"spatial": "circulant"}, "'circulant'; valid ones: toeplitz, dense"),
+        ({"form": "suffix"}, "'suffix'; valid forms: sentence, prefix, per-query, paper"),
     ],
 )
-def test_impossible_shapes(change: dict[str, int], message: str) -> None:
+def test_impossible_shapes(change: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match=message):
         dataclasses.replace(GOOD, **change)
 
@@ -34,3 +37,13 @@ def test_unknown_family_lists_the_valid_ones() -> None:
 def test_survives_json() -> None:
     text = json.dumps(dataclasses.asdict(GOOD))
     assert StudentConfig(**json.loads(text)) == GOOD
+
+
+def test_configurations_without_form_and_depth_are_the_encoders() -> None:
+    old = dataclasses.asdict(GOOD)
+    del old["form"], old["hidden_layers"], old["spatial"]
+    assert StudentConfig(**old) == GOOD
+    assert (GOOD.form, GOOD.hidden_layers, GOOD.spatial) == ("sentence", 1, "toeplitz")
+    assert set(build_student(GOOD).state_dict()) == {
+        f"{name}_{end}" for name in ("norm_in", "norm_hidden") for end in ("weight", "bias")
+    } | {f"{name}_{end}" for name in ("weight", "bias") for end in ("in", "out")}
