@@ -24,7 +24,10 @@ class Capture:
         self._locations = [host.locate(model, site) for site in sites]
         self._handles: list[RemovableHandle] = []
         self.tensors: dict[str, Tensor] = {}
-        """`(batch, seq, d_model)` by store name, of the last forward pass."""
+        """`(batch, seq, d_model)` by store name, of the last forward pass.
+
+        `seq` is that of the tensor's own axis (`hosts.axis_of`).
+        """
 
     @property
     def widths(self) -> dict[str, int]:
@@ -61,6 +64,12 @@ class Capture:
 
         return module.register_forward_pre_hook(keep, with_kwargs=True)
 
+    def _memory(self, module: nn.Module, name: str) -> RemovableHandle:
+        def keep(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            self.tensors[name] = args[1] if len(args) > 1 else kwargs["key_value_states"]
+
+        return module.register_forward_pre_hook(keep, with_kwargs=True)
+
     def _output(self, module: nn.Module, name: str) -> RemovableHandle:
         def keep(_: nn.Module, args: tuple[Any, ...], output: Any) -> None:
             self.tensors[name] = output[0] if isinstance(output, tuple) else output
@@ -78,5 +87,6 @@ def _sublayer_input(at: Location) -> nn.Module:
 _HOOKS: dict[str, Callable[[Capture, Location, str], RemovableHandle]] = {
     "hidden_states": lambda capture, at, name: capture._input(_sublayer_input(at), name),
     "heads": lambda capture, at, name: capture._input(at.out_proj, name),
+    "memory": lambda capture, at, name: capture._memory(at.attention, name),
     "layer_output": lambda capture, at, name: capture._output(at.layer, name),
 }

@@ -1,19 +1,43 @@
 """Hosts: model families, each described by where its attention lives.
 
-To add one: write one file here with a subclass of `Host` (`model_types`, `sites`, `locate`), add
-its instance to `HOSTS` below, and a tiny model of it to `tests/integration/test_invariants.py`.
+To add one: write one file here with a subclass of `Host` (`model_types`, `sites`, `locate`,
+`positions`), or of `EncoderOnly` (a layout), add its instance to `HOSTS` below, and a tiny model of
+it to `tests/integration/test_invariants.py` or, without a decoder, `test_encoder_hosts.py` there.
 """
 
 from transformers import PreTrainedModel
 
 from attnreplace.errors import UserError
-from attnreplace.hosts.base import Host, Location, Site
+from attnreplace.hosts.base import (
+    GROUPS,
+    Group,
+    Host,
+    Location,
+    Site,
+    axis_of,
+    format_layers,
+    parse_layers,
+)
+from attnreplace.hosts.bert import Bert
 from attnreplace.hosts.masks import padding_mask
 from attnreplace.hosts.seq2seq import Seq2Seq
+from attnreplace.hosts.vit import ViT
 
-HOSTS: tuple[Host, ...] = (Seq2Seq(),)
+HOSTS: tuple[Host, ...] = (Seq2Seq(), Bert(), ViT())
 
-__all__ = ["HOSTS", "Host", "Location", "Site", "host_for", "padding_mask"]
+__all__ = [
+    "GROUPS",
+    "HOSTS",
+    "Group",
+    "Host",
+    "Location",
+    "Site",
+    "axis_of",
+    "format_layers",
+    "host_for",
+    "padding_mask",
+    "parse_layers",
+]
 
 
 def host_for(model: PreTrainedModel) -> Host:

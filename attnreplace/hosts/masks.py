@@ -7,17 +7,18 @@ from attnreplace.errors import UserError
 
 
 def padding_mask(attention_mask: Tensor | None, hidden_states: Tensor) -> Tensor:
-    """Which tokens of a bidirectional layer's input are real, `(batch, seq)` bool.
+    """Which tokens of an attention's input are real, `(batch, seq)` bool.
 
     A layer gets the mask in the form its attention implementation wants: None where nothing is
     padded, `(batch, seq)` with non-zero for real tokens (flash), `(batch, 1 or heads, query, seq)`
     bool with True for attended keys (SDPA), or the same in floating point with 0 for attended keys
-    and a large negative number elsewhere (eager). All queries of a bidirectional layer attend to
-    the same keys, the real tokens, so that one row of a 4D mask says everything.
+    and a large negative number elsewhere (eager). In a bidirectional mask all queries attend to
+    the same keys, the real tokens; in a causal one the last query attends to all that are real: the
+    last row of a 4D mask says everything.
 
     Args:
         attention_mask: what the layer was called with.
-        hidden_states: the layer's input, `(batch, seq, d_model)`.
+        hidden_states: what is attended to, `(batch, seq, d_model)`.
 
     Raises:
         UserError: the mask is of none of these forms.
@@ -30,7 +31,7 @@ def padding_mask(attention_mask: Tensor | None, hidden_states: Tensor) -> Tensor
         if shape == (batch, seq):
             return attention_mask != 0
         if len(shape) == 4 and shape[0] == batch and shape[-1] == seq:
-            row = attention_mask[:, 0, 0]
+            row = attention_mask[:, 0, -1]
             if row.dtype == torch.bool:
                 return row
             if row.is_floating_point():

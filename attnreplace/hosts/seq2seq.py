@@ -17,6 +17,9 @@ MODULES = {
 }
 """Attention and norm attributes of a layer, by the kind of the site."""
 
+FINAL_NORM = "layer_norm"
+"""Attribute of a stack that holds its final norm, where there is one."""
+
 
 class Seq2Seq(Host):
     """M2M-100 and NLLB, mBART, Marian, BART."""
@@ -43,6 +46,12 @@ class Seq2Seq(Host):
             )
         encoder = site.stack == "encoder"
         attention_name, norm_name = MODULES[site.kind]
+        # Without a final norm the memory is what leaves the last layer: no tensor has two names.
+        memory = (
+            "encoder.memory"
+            if hasattr(model.get_encoder(), FINAL_NORM)
+            else f"encoder.hidden_states.{config.encoder_layers}"
+        )
         return Location(
             site=site,
             layers=cast(
@@ -50,8 +59,13 @@ class Seq2Seq(Host):
             ),
             attention_name=attention_name,
             norm_name=norm_name,
-            out_proj_name="out_proj",
+            out_proj_name=f"{attention_name}.out_proj",
             norm_first=NORM_FIRST[config.model_type],
             num_heads=config.encoder_attention_heads if encoder else config.decoder_attention_heads,
             d_model=config.d_model,
+            memory_name=memory if site.kind == "cross" else "",
         )
+
+    def positions(self, model: PreTrainedModel) -> int:
+        """What the configuration says; sinusoidal positions could go beyond it."""
+        return int(model.config.max_position_embeddings)

@@ -5,14 +5,16 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from attnreplace.hosts import Location
-from attnreplace.methods.base import Method, require_encoder
+from attnreplace.methods.base import Method
 from attnreplace.methods.modules import HeadsReplacement
+from attnreplace.methods.reading import reading
 
 
 class ALR(Method):
     """LN(x) -> heads before the out-projection; norm, out-projection and residual stay.
 
-    In a post-LN model the attention reads the stream as it is: x -> heads.
+    In a post-LN model the attention reads the stream as it is: x -> heads. At cross-attention x is
+    the stream of the queries, and the student reads the memory beside it.
     """
 
     name = "alr"
@@ -24,6 +26,5 @@ class ALR(Method):
 
     def splice(self, location: Location, student: nn.Module) -> None:
         """Replace all of the attention but its out-projection."""
-        require_encoder(location, self.name)
-        replacement = HeadsReplacement(student, location.out_proj)
-        setattr(location.layer, location.attention_name, replacement)
+        replacement = HeadsReplacement(student, reading(location, student), location)
+        location.layer.set_submodule(location.attention_name, replacement)

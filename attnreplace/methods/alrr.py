@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from attnreplace.hosts import Location
-from attnreplace.methods.base import Method, require_encoder
-from attnreplace.methods.modules import ResidualReplacement
+from attnreplace.methods.base import Method
+from attnreplace.methods.modules import ResidualReplacement, replace_whole
+from attnreplace.methods.reading import reading
 
 
 class ALRR(Method):
@@ -24,8 +25,7 @@ class ALRR(Method):
         return x, x + location.out_proj(tensors["heads"])
 
     def splice(self, location: Location, student: nn.Module) -> None:
-        """Replace the attention, and the norm before it by the identity."""
-        require_encoder(location, self.name)
-        setattr(location.layer, location.attention_name, ResidualReplacement(student))
+        """Replace the attention and its out-projection, and a norm before it by the identity."""
+        replace_whole(location, ResidualReplacement(student, reading(location, student)))
         if location.norm_first:
-            setattr(location.layer, location.norm_name, nn.Identity())
+            location.layer.set_submodule(location.norm_name, nn.Identity())

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from attnreplace.errors import UserError
-from attnreplace.hosts import Location
+from attnreplace.hosts import GROUPS, Group, Location
 
 
 class Method(ABC):
@@ -22,6 +21,8 @@ class Method(ABC):
     """Keys of `Location.tensor_names`: the tensors that `cut` reads."""
     per_head: bool = False
     """Whether each head has a network of its own."""
+    groups: tuple[Group, ...] = GROUPS
+    """The groups of sites at which the method works."""
 
     @abstractmethod
     def cut(self, location: Location, tensors: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -32,7 +33,7 @@ class Method(ABC):
 
         Args:
             location: the site in the teacher.
-            tensors: the teacher's tensors by role, each `(..., d_model)`.
+            tensors: the teacher's tensors by role, each `(..., d_model)`, all of the site's axis.
 
         Returns:
             Input and target, each `(..., d_model)`.
@@ -44,21 +45,9 @@ class Method(ABC):
 
         Args:
             location: the site in the model.
-            student: maps input `(batch, seq, d_model)` and mask `(batch, seq)` to the output.
+            student: what `students.Student` is: maps input `(batch, seq, d_model)` and mask
+                `(batch, seq)` to the output, at decoder sites with a state for the cache.
+
+        Raises:
+            UserError: the method does not work at such a site.
         """
-
-
-def require_encoder(location: Location, what: str) -> None:
-    """Refuse a site whose attention is more than a function of the sentence it stands in.
-
-    Args:
-        location: the site.
-        what: what needs an encoder, for the message.
-
-    Raises:
-        UserError: the site is not an encoder's self-attention.
-    """
-    if location.site.stack != "encoder":
-        raise UserError(
-            f"{what} works on the encoder's self-attention only, not on {location.site}"
-        )

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
+from attnreplace.errors import UserError
 from attnreplace.hosts import Location
-from attnreplace.methods.base import Method, require_encoder
+from attnreplace.methods.base import Method
 from attnreplace.methods.modules import LayerReplacement
 
 
@@ -14,6 +15,7 @@ class ELR(Method):
 
     name = "elr"
     roles = ("hidden_states", "layer_output")
+    groups = ("encoder",)
 
     def cut(self, location: Location, tensors: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Input x, target what leaves the layer."""
@@ -21,5 +23,9 @@ class ELR(Method):
 
     def splice(self, location: Location, student: nn.Module) -> None:
         """Replace the layer."""
-        require_encoder(location, self.name)
+        if location.site.group not in self.groups:
+            raise UserError(
+                f"{self.name} works on the encoder's self-attention only, not on {location.site}; "
+                "choose another method there"
+            )
         location.layers[location.site.layer] = LayerReplacement(student)

@@ -3,25 +3,38 @@
 from typing import Any
 
 from torch import Tensor, nn
+from transformers.cache_utils import Cache
 
-from attnreplace.hosts import padding_mask
-from attnreplace.students.align import run_aligned
+from attnreplace.hosts import Location
+from attnreplace.methods.reading import Reading, Sentence
 
 
 class HeadsReplacement(nn.Module):
     """Attention whose heads come from a student; the out-projection stays the host's."""
 
-    def __init__(self, student: nn.Module, out_proj: nn.Module) -> None:
+    def __init__(self, student: nn.Module, read: Reading, location: Location) -> None:
         super().__init__()
         self.student = student
-        self.out_proj = out_proj
+        self.read = read
+        self.inner_out_proj = location.inner_out_proj
+        if self.inner_out_proj is not None:
+            self.add_module(self.inner_out_proj, location.out_proj)
 
     def forward(
-        self, hidden_states: Tensor, attention_mask: Tensor | None = None, **kwargs: Any
+        self,
+        hidden_states: Tensor,
+        attention_mask: Tensor | None = None,
+        key_value_states: Tensor | None = None,
+        past_key_values: Cache | None = None,
+        **kwargs: Any,
     ) -> tuple[Tensor, None]:
-        """The sub-layer's output, `(batch, seq, d_model)`; there are no attention weights."""
-        mask = padding_mask(attention_mask, hidden_states)
-        return self.out_proj(run_aligned(self.student, hidden_states, mask)), None
+        """What the attention gives, `(batch, seq, d_model)`; there are no attention weights."""
+        heads = self.read(
+            self.student, hidden_states, attention_mask, key_value_states, past_key_values
+        )
+        if self.inner_out_proj is None:
+            return heads, None
+        return self.get_submodule(self.inner_out_proj)(heads), None
 
 
 class ResidualReplacement(nn.Module):
@@ -31,20 +44,28 @@ class ResidualReplacement(nn.Module):
     a host in training mode would come between the two; a spliced model is in eval mode.
     """
 
-    def __init__(self, student: nn.Module) -> None:
+    def __init__(self, student: nn.Module, read: Reading) -> None:
         super().__init__()
         self.student = student
+        self.read = read
 
     def forward(
-        self, hidden_states: Tensor, attention_mask: Tensor | None = None, **kwargs: Any
+        self,
+        hidden_states: Tensor,
+        attention_mask: Tensor | None = None,
+        key_value_states: Tensor | None = None,
+        past_key_values: Cache | None = None,
+        **kwargs: Any,
     ) -> tuple[Tensor, None]:
         """The student's output less the input, `(batch, seq, d_model)`."""
-        mask = padding_mask(attention_mask, hidden_states)
-        return run_aligned(self.student, hidden_states, mask) - hidden_states, None
+        out = self.read(
+            self.student, hidden_states, attention_mask, key_value_states, past_key_values
+        )
+        return out - hidden_states, None
 
 
 class LayerReplacement(nn.Module):
-    """A whole layer from a student.
+    """A whole encoder layer from a student.
 
     Not being of the host's layer class, it leaves no entry in `output_hidden_states`.
     """
@@ -52,10 +73,22 @@ class LayerReplacement(nn.Module):
     def __init__(self, student: nn.Module) -> None:
         super().__init__()
         self.student = student
+        self.read = Sentence()
 
     def forward(
-        self, hidden_states: Tensor, attention_mask: Tensor | None = None, **kwargs: Any
+        self, hidden_states: Tensor, attention_mask: Tensor | None = None, *args: Any, **kwargs: Any
     ) -> Tensor:
         """The layer's output, `(batch, seq, d_model)`."""
-        mask = padding_mask(attention_mask, hidden_states)
-        return run_aligned(self.student, hidden_states, mask)
+        return self.read(self.student, hidden_states, attention_mask)
+
+
+def replace_whole(location: Location, module: nn.Module) -> None:
+    """Put a module in place of an attention and its out-projection, wherever that stands.
+
+    Args:
+        location: the site in the model.
+        module: has the attention's call signature; gives `(batch, seq, d_model)` and None.
+    """
+    location.layer.set_submodule(location.attention_name, module)
+    if location.inner_out_proj is None:
+        location.layer.set_submodule(location.out_proj_name, nn.Identity())

@@ -6,7 +6,7 @@ configuration is a whole bundle. Other files in the folder are left alone.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from attnreplace.checkpoint import save_tensors
 from attnreplace.digest import digest_file, short
 from attnreplace.errors import UserError
-from attnreplace.hosts import Site
+from attnreplace.hosts import Group, Site, format_layers, parse_layers
 from attnreplace.rundir import read_json, write_json
 from attnreplace.students import Student, StudentConfig, build_student
 
@@ -55,6 +55,27 @@ class BundleConfig:
         """The sites replaced, as text."""
         return list(self.students)
 
+    def select(self, layers: str) -> "BundleConfig":
+        """The same bundle with some of its layers only.
+
+        Args:
+            layers: as "0,2-5"; empty for all.
+
+        Raises:
+            UserError: the bundle has no such layer.
+        """
+        if not layers.strip():
+            return self
+        own = {site: Site.parse(site).layer for site in self.students}
+        chosen = set(parse_layers(layers, max(own.values()) + 1))
+        if missing := chosen - set(own.values()):
+            raise UserError(
+                f"bundle {self.name!r} has no layer {min(missing)}; "
+                f"choose from {format_layers(list(own.values()))}"
+            )
+        students = {site: s for site, s in self.students.items() if own[site] in chosen}
+        return replace(self, students=students)
+
     def to_json(self) -> dict[str, Any]:
         """Plain values for `config.json`."""
         return {"schema": SCHEMA, "sites": self.sites, **asdict(self)}
@@ -84,6 +105,41 @@ class BundleConfig:
             raise UserError(
                 f"{where} is not a bundle's configuration ({error}); distill the students again"
             ) from error
+
+
+def bundle_name(
+    method: str,
+    size: str,
+    group: Group,
+    *,
+    cross_form: str = "per-query",
+    hidden_layers: int = 1,
+    layers: Sequence[int] | None = None,
+) -> str:
+    """The name of a bundle: its folder, and the word for it everywhere else.
+
+    What is usual is left out: "alr-m" in the encoder, "alr-m-decoder", "alr-m-cross",
+    "alr-m-cross-paper", "alr-m-h2-decoder" with two hidden layers, "alr-m-layers0.2-5".
+
+    Args:
+        method: a name of `METHODS`.
+        size: a name of `SIZES`.
+        group: the group of sites.
+        cross_form: at cross-attention, the form of the student.
+        hidden_layers: hidden layers of the student.
+        layers: the layers replaced; None for all.
+    """
+    parts = [method, size]
+    if hidden_layers > 1:
+        parts.append(f"h{hidden_layers}")
+    if group != "encoder":
+        parts.append(group)
+    if group == "cross" and cross_form != "per-query":
+        parts.append(cross_form)
+    if layers is not None:
+        # A comma would have to be quoted in a shell, or would separate names.
+        parts.append("layers" + format_layers(layers).replace(",", "."))
+    return "-".join(parts)
 
 
 def build_students(config: BundleConfig, seed: int) -> dict[Site, Student]:
@@ -149,26 +205,22 @@ def check_bundle(path: Path, teacher_digest: str) -> BundleConfig:
             f"the students in {path} were trained on teacher {short(config.teacher_digest)}, "
             f"this teacher is {short(teacher_digest)}; use their own teacher, or distill again"
         )
-    if not weights.is_file() or digest_file(weights) != config.weights_digest:
-        raise UserError(
-            f"{weights} is missing or is not the file that {CONFIG} was written for; "
-            "copy the bundle again, or distill the students again"
-        )
+    _check_weights(config, weights)
     return config
 
 
-def load_bundle(path: Path) -> tuple[BundleConfig, dict[Site, Student]]:
+def load_bundle(path: Path, layers: str = "") -> tuple[BundleConfig, dict[Site, Student]]:
     """Read a bundle; the students are in eval mode and in the dtype they were saved in.
 
+    Args:
+        path: the bundle's folder.
+        layers: the layers wanted, as "0,2-5"; empty for all.
+
     Raises:
-        UserError: there is no bundle, or it is damaged, or of another schema.
+        UserError: there is no bundle, it is damaged, of another schema, or has no such layer.
     """
-    config, weights = load_bundle_config(path), path / WEIGHTS
-    if not weights.is_file() or digest_file(weights) != config.weights_digest:
-        raise UserError(
-            f"{weights} is missing or is not the file that {CONFIG} was written for; "
-            "copy the bundle again, or distill the students again"
-        )
+    config, weights = load_bundle_config(path).select(layers), path / WEIGHTS
+    _check_weights(config, weights)
     tensors = load_file(weights)
     with torch.device("meta"):
         students = {Site.parse(s): build_student(c).eval() for s, c in config.students.items()}
@@ -184,3 +236,11 @@ def load_bundle(path: Path) -> tuple[BundleConfig, dict[Site, Student]]:
                 "distill the students again"
             ) from error
     return config, students
+
+
+def _check_weights(config: BundleConfig, weights: Path) -> None:
+    if not weights.is_file() or digest_file(weights) != config.weights_digest:
+        raise UserError(
+            f"{weights} is missing or is not the file that {CONFIG} was written for; "
+            "copy the bundle again, or distill the students again"
+        )

@@ -5,11 +5,12 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
-from transformers import AutoConfig, AutoModelForSeq2SeqLM, GenerationConfig, PreTrainedModel
+from transformers import GenerationConfig, PreTrainedModel
 
 from attnreplace.errors import UserError
 from attnreplace.splice.bundle import BundleConfig, build_students
 from attnreplace.splice.splice import splice
+from attnreplace.teacher.load import load_config
 
 
 def load_spliced_pretrained(path: Path | str) -> PreTrainedModel:
@@ -25,12 +26,12 @@ def load_spliced_pretrained(path: Path | str) -> PreTrainedModel:
     path = Path(path)
     if not (path / "config.json").is_file():
         raise UserError(f"no model in {path}; give the folder that save_pretrained wrote")
-    config = AutoConfig.from_pretrained(path)
+    config, auto_class = load_config(path)
     if not getattr(config, "attnreplace", None):
         raise UserError(f"the model in {path} has no students; load it with from_pretrained")
     bundles = [BundleConfig.from_json(v, f"{path / 'config.json'}") for v in config.attnreplace]
     del config.attnreplace
-    model = AutoModelForSeq2SeqLM.from_config(config, dtype=config.dtype)
+    model = auto_class.from_config(config, dtype=config.dtype, trust_remote_code=False)
     for bundle in bundles:
         splice(model, bundle, build_students(bundle, seed=0))
     _load_state(model, _read_state(path), path)

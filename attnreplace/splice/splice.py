@@ -2,17 +2,29 @@
 
 import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
-from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoModelForSeq2SeqLM, PreTrainedModel
+from transformers import PreTrainedModel
 
 from attnreplace.digest import model_digest
 from attnreplace.errors import UserError
 from attnreplace.hosts import Site, host_for
 from attnreplace.methods import get_method
 from attnreplace.splice.bundle import BundleConfig, check_bundle, load_bundle
+from attnreplace.teacher.load import load_model
+
+
+@dataclass(frozen=True)
+class BundlePart:
+    """A bundle, or some of its layers."""
+
+    path: Path
+    """The bundle's folder."""
+    layers: str = ""
+    """The layers wanted, as "0,2-5"; empty for all that the bundle has."""
 
 
 def splice(
@@ -22,7 +34,8 @@ def splice(
 
     The students are frozen, which lets them keep sums from call to call; to tune them in place,
     `requires_grad_` them first. What was done is kept in `model.config.attnreplace`, a list with
-    one entry a bundle. Several bundles may go into one model as long as their sites differ.
+    one entry a bundle. Several bundles may go into one model as long as their sites differ. With
+    students of the paper's form at cross-attention `generate` is set to work without a cache.
 
     Args:
         model: a teacher, or a model with other sites replaced.
@@ -48,18 +61,25 @@ def splice(
         student = students[location.site].to(device=model.device, dtype=model.dtype)
         method.splice(location, student.requires_grad_(False))
     model.config.attnreplace = [*done, config.to_json()]
+    # Some models are saved under the names of older versions of the library, which only its own
+    # `from_pretrained` understands: no renaming when this one is saved.
+    cast(Any, model)._weight_conversions = []
+    if any(student.form == "paper" for student in config.students.values()):
+        model.generation_config.use_cache = False
     return model.eval()
 
 
 def load_spliced(
-    teacher: Path | str | PreTrainedModel, bundle: Path | str | Sequence[Path | str]
+    teacher: Path | str | PreTrainedModel,
+    bundle: Path | str | BundlePart | Sequence[Path | str | BundlePart],
 ) -> PreTrainedModel:
     """The teacher with the students of one or several bundles in place.
 
     Args:
         teacher: a `save_pretrained` folder, of which only safetensors are read, or a model, which
             is copied.
-        bundle: a bundle's folder, or several with different sites.
+        bundle: a bundle's folder, or a `BundlePart` for some of its layers; or several of these
+            with different sites.
 
     Returns:
         A model in eval mode, with `generate` and `save_pretrained` as the teacher has them; what
@@ -67,23 +87,17 @@ def load_spliced(
 
     Raises:
         UserError: something is missing or damaged, the students were trained on another teacher,
-            or two bundles replace the same site.
+            a bundle has not the layers asked for, or two bundles replace the same site.
     """
-    paths = [bundle] if isinstance(bundle, Path | str) else bundle
-    model = copy.deepcopy(teacher) if isinstance(teacher, PreTrainedModel) else _load(Path(teacher))
+    given = [bundle] if isinstance(bundle, Path | str | BundlePart) else bundle
+    parts = [part if isinstance(part, BundlePart) else BundlePart(Path(part)) for part in given]
+    if isinstance(teacher, PreTrainedModel):
+        model = copy.deepcopy(teacher)
+    else:
+        model = load_model(Path(teacher))
     digest = model_digest(model)
-    for path in paths:
-        check_bundle(Path(path), digest)
-    for path in paths:
-        splice(model, *load_bundle(Path(path)))
+    for part in parts:
+        check_bundle(part.path, digest).select(part.layers)
+    for part in parts:
+        splice(model, *load_bundle(part.path, part.layers))
     return model
-
-
-def _load(path: Path) -> PreTrainedModel:
-    if not (path / "config.json").is_file():
-        raise UserError(f"no teacher in {path}; run `attnreplace train` first")
-    try:
-        return AutoModelForSeq2SeqLM.from_pretrained(path, use_safetensors=True)
-    except (OSError, ValueError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(f"the teacher in {path} cannot be loaded ({reason})") from error

@@ -5,8 +5,8 @@ import torch
 from transformers import (
     AutoModelForSeq2SeqLM,
     BartConfig,
-    BertConfig,
-    BertModel,
+    GPT2Config,
+    GPT2Model,
     M2M100Config,
     MarianConfig,
     MBartConfig,
@@ -14,7 +14,8 @@ from transformers import (
 )
 
 from attnreplace.errors import UserError
-from attnreplace.hosts import HOSTS, Site, host_for
+from attnreplace.hosts import Site, axis_of, host_for
+from attnreplace.hosts.seq2seq import Seq2Seq
 
 CONFIGS = {"m2m_100": M2M100Config, "mbart": MBartConfig, "marian": MarianConfig,
            "bart": BartConfig}  # fmt: skip
@@ -40,7 +41,7 @@ def tiny_model(model_type: str) -> PreTrainedModel:
 
 
 def test_every_type_is_tested() -> None:
-    assert {name for host in HOSTS for name in host.model_types} == set(CONFIGS)
+    assert set(Seq2Seq().model_types) == set(CONFIGS)
 
 
 @pytest.mark.parametrize("model_type", CONFIGS)
@@ -82,21 +83,45 @@ def test_pre_norm_is_what_the_attention_reads(model_type: str) -> None:
         torch.testing.assert_close(location.pre_norm(x), read[0], atol=0, rtol=0)
 
 
-def test_tensor_names() -> None:
-    model = tiny_model("m2m_100")
+@pytest.mark.parametrize("model_type", CONFIGS)
+def test_tensor_names(model_type: str) -> None:
+    model = tiny_model(model_type)
     host = host_for(model)
-    assert host.locate(model, Site("encoder", "self", 1)).tensor_names == {
-        "hidden_states": "encoder.hidden_states.1",
-        "heads": "encoder.self.heads.1",
-        "layer_output": "encoder.hidden_states.2",
+    # Where the encoder ends with a norm, the memory is no layer's output.
+    normed = model_type in ("m2m_100", "mbart")
+    assert hasattr(model.get_encoder(), "layer_norm") == normed
+    memory = "encoder.memory" if normed else "encoder.hidden_states.2"
+    names = {str(site): host.locate(model, site).tensor_names for site in map(Site.parse, AXES)}
+    assert names == {
+        "encoder.self.1": {
+            "hidden_states": "encoder.hidden_states.1",
+            "heads": "encoder.self.heads.1",
+            "layer_output": "encoder.hidden_states.2",
+        },
+        "decoder.self.2": {
+            "hidden_states": "decoder.hidden_states.2",
+            "heads": "decoder.self.heads.2",
+        },
+        "decoder.cross.1": {
+            "hidden_states": "decoder.cross.hidden_states.1",
+            "heads": "decoder.cross.heads.1",
+            "memory": memory,
+        },
     }
-    names = [
-        name
-        for site in host.sites(model)
-        for name in host.locate(model, site).tensor_names.values()
-    ]
-    shared = {"encoder.hidden_states.1", "decoder.hidden_states.1", "decoder.hidden_states.2"}
-    assert {name for name in names if names.count(name) > 1} == shared
+
+
+AXES = {"encoder.self.1": "source", "decoder.self.2": "target", "decoder.cross.1": "target"}
+
+
+@pytest.mark.parametrize("model_type", CONFIGS)
+@pytest.mark.parametrize("site", AXES)
+def test_axes(model_type: str, site: str) -> None:
+    """All tensors of a site lie along its axis, but for the memory."""
+    model = tiny_model(model_type)
+    location = host_for(model).locate(model, Site.parse(site))
+    assert location.axis == AXES[site]
+    for role, name in location.tensor_names.items():
+        assert axis_of(name) == ("source" if role == "memory" else AXES[site])
 
 
 @pytest.mark.parametrize("site", [Site("encoder", "self", 2), Site("encoder", "cross", 0)])
@@ -107,14 +132,13 @@ def test_a_site_that_is_not_there(site: Site) -> None:
 
 
 def test_unknown_type_lists_the_valid_ones() -> None:
-    model = BertModel(
-        BertConfig(
-            vocab_size=9,
-            hidden_size=8,
-            num_hidden_layers=1,
-            num_attention_heads=1,
-            intermediate_size=8,
-        )
-    )
-    with pytest.raises(UserError, match="'bert'; valid types: m2m_100, mbart, marian, bart"):
+    config = GPT2Config(vocab_size=9, n_embd=8, n_layer=1, n_head=1, bos_token_id=0, eos_token_id=0)
+    model = GPT2Model(config)
+    with pytest.raises(UserError, match=r"'gpt2'; valid types: m2m_100, .*, bert, .*, vit, deit$"):
         host_for(model)
+
+
+@pytest.mark.parametrize("model_type", CONFIGS)
+def test_positions(model_type: str) -> None:
+    model = tiny_model(model_type)
+    assert host_for(model).positions(model) == 16

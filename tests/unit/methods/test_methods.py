@@ -7,7 +7,7 @@ import torch
 from transformers import BartConfig, BartModel, M2M100Config, M2M100Model
 
 from attnreplace.errors import UserError
-from attnreplace.hosts import Location, Site, host_for
+from attnreplace.hosts import GROUPS, Location, Site, host_for
 from attnreplace.methods import METHODS, get_method
 from attnreplace.students import build_student, student_config
 
@@ -112,13 +112,15 @@ def test_students_of_a_method(location: Location) -> None:
     assert (heads.groups, heads.hidden, heads.d_out) == (HEADS, POSITIONS * D // 4, D)
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_decoder_sites_are_refused(name: str) -> None:
-    torch.manual_seed(0)
+@pytest.mark.parametrize("kind", ["self", "cross"])
+def test_layers_of_the_decoder_are_not_replaced_whole(kind: str) -> None:
     layers = torch.nn.ModuleList([torch.nn.Identity()])
-    location = Location(Site("decoder", "self", 0), layers, "a", "n", "o", True, HEADS, D)
-    with pytest.raises(UserError, match=f"{name} works on the encoder's self-attention only"):
-        METHODS[name].splice(location, torch.nn.Identity())
+    location = Location(Site("decoder", kind, 0), layers, "a", "n", "o", True, HEADS, D)
+    message = f"elr works on the encoder's self-attention only, not on decoder.{kind}.0"
+    with pytest.raises(UserError, match=message):
+        METHODS["elr"].splice(location, torch.nn.Identity())
+    assert METHODS["elr"].groups == ("encoder",)
+    assert METHODS["aslr"].groups == GROUPS
 
 
 def test_names() -> None:

@@ -18,6 +18,7 @@ from attnreplace.splice.bundle import (
     WEIGHTS,
     BundleConfig,
     build_students,
+    bundle_name,
     load_bundle,
     load_bundle_config,
     save_bundle,
@@ -155,3 +156,47 @@ def test_weights_of_another_shape(make_bundle: MakeBundle, change: str) -> None:
     with pytest.raises(UserError, match=r"does not fit its config.json at encoder\.self\.1") as e:
         load_bundle(path)
     assert "\n" not in str(e.value)
+
+
+def test_names() -> None:
+    assert bundle_name("alr", "m", "encoder") == "alr-m"
+    assert bundle_name("alr", "m", "decoder") == "alr-m-decoder"
+    assert bundle_name("aslr", "xs", "cross") == "aslr-xs-cross"
+    assert bundle_name("alr", "m", "cross", cross_form="paper") == "alr-m-cross-paper"
+    assert bundle_name("alr", "m", "decoder", cross_form="paper") == "alr-m-decoder"
+    assert bundle_name("alr", "m", "decoder", hidden_layers=2) == "alr-m-h2-decoder"
+    layers = bundle_name("alr", "m", "cross", cross_form="paper", layers=[5, 0, 2, 3, 4])
+    assert layers == "alr-m-cross-paper-layers0.2-5"
+
+
+def test_some_layers(make_bundle: MakeBundle) -> None:
+    path = make_bundle("alr", (0, 1), "cross")
+    config, students = load_bundle(path, "1")
+    assert config.sites == ["decoder.cross.1"]
+    assert list(students) == [Site("decoder", "cross", 1)]
+    both, all_students = load_bundle(path)
+    assert config == dataclasses.replace(
+        both, students={"decoder.cross.1": both.students["decoder.cross.1"]}
+    )
+    for name, tensor in all_students[Site("decoder", "cross", 1)].state_dict().items():
+        assert torch.equal(students[Site("decoder", "cross", 1)].state_dict()[name], tensor)
+    assert load_bundle(path, "0-1")[0] == both
+
+
+def test_layers_that_are_not_there(make_config: MakeConfig) -> None:
+    config = make_config("alr", (1,))
+    with pytest.raises(UserError, match="bundle 'alr-m' has no layer 0; choose from 1"):
+        config.select("0-1")
+    with pytest.raises(UserError, match="no layer 2"):
+        config.select("2")
+
+
+def test_bundles_of_before_there_were_forms(make_bundle: MakeBundle) -> None:
+    path = make_bundle("alr", (0,))
+    config = json.loads((path / CONFIG).read_text())
+    for student in config["students"].values():
+        del student["form"], student["hidden_layers"]
+    (path / CONFIG).write_text(json.dumps(config))
+    loaded, _ = load_bundle(path)
+    student = loaded.students["encoder.self.0"]
+    assert (student.form, student.hidden_layers) == ("sentence", 1)

@@ -4,7 +4,6 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
-from attnreplace.errors import UserError
 from attnreplace.hosts import Site, host_for
 from attnreplace.splice.removed import remove_attention
 
@@ -26,7 +25,27 @@ def test_tokens_no_longer_see_each_other(teacher: PreTrainedModel) -> None:
     teacher.generate(input_ids=ids, max_new_tokens=3, num_beams=2)
 
 
-def test_decoder_sites_are_refused(teacher: PreTrainedModel) -> None:
-    location = host_for(teacher).locate(teacher, Site("decoder", "self", 0))
-    with pytest.raises(UserError, match="removing attention works on the encoder"):
-        remove_attention(location)
+@pytest.mark.parametrize("kind", ["self", "cross"])
+def test_in_the_decoder(teacher: PreTrainedModel, kind: str) -> None:
+    """Tokens no longer see each other, or no longer see the source; the cache still counts."""
+    host = host_for(teacher)
+    source = torch.tensor([[5, 6, 7, 2], [9, 6, 7, 2]])
+    target = torch.tensor([[3, 4, 5], [3, 4, 5]] if kind == "cross" else [[3, 4, 5], [8, 9, 5]])
+    source = source if kind == "cross" else source[:1].expand(2, -1)
+
+    def last_token(**options: object) -> torch.Tensor:
+        with torch.no_grad():
+            return teacher(input_ids=source, decoder_input_ids=target, **options).logits[:, -1]
+
+    with_attention = last_token()
+    for layer in range(2):
+        remove_attention(host.locate(teacher, Site("decoder", kind, layer)))
+    without = last_token()
+    assert not torch.equal(with_attention[0], with_attention[1])
+    assert torch.equal(without[0], without[1])
+    assert torch.equal(last_token(use_cache=False), without)
+    greedy = [
+        teacher.generate(input_ids=source, max_new_tokens=5, use_cache=cache)
+        for cache in (True, False)
+    ]
+    assert torch.equal(*greedy)

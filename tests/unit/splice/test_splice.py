@@ -11,8 +11,9 @@ from transformers import PreTrainedModel
 
 from attnreplace.digest import model_digest
 from attnreplace.errors import SequenceTooLong, UserError
+from attnreplace.splice import source_positions, target_positions
 from attnreplace.splice.bundle import BundleConfig, build_students, load_bundle
-from attnreplace.splice.splice import load_spliced, splice
+from attnreplace.splice.splice import BundlePart, load_spliced, splice
 
 MakeConfig = Callable[..., BundleConfig]
 MakeBundle = Callable[..., Path]
@@ -51,6 +52,53 @@ def test_bundles_compose(teacher: PreTrainedModel, make_bundle: MakeBundle) -> N
     done = spliced.config.attnreplace
     assert [entry["name"] for entry in done] == ["alrr-m", "elr-m"]
     assert [entry["sites"] for entry in done] == [["encoder.self.1"], ["encoder.self.0"]]
+
+
+def test_groups_compose(teacher: PreTrainedModel, make_bundle: MakeBundle) -> None:
+    paths = [
+        make_bundle("elr"), make_bundle("alr", group="decoder"), make_bundle("alr", group="cross")
+    ]  # fmt: skip
+    spliced = load_spliced(teacher, paths)
+    assert [entry["name"] for entry in spliced.config.attnreplace] == [
+        "elr-m", "alr-m-decoder", "alr-m-cross"
+    ]  # fmt: skip
+    assert not any("q_proj" in name for name in spliced.state_dict())
+    assert spliced.generation_config.use_cache
+
+
+def test_some_layers_of_a_bundle(teacher: PreTrainedModel, make_bundle: MakeBundle) -> None:
+    alr, alrr = make_bundle("alr", group="decoder"), make_bundle("alrr", group="decoder")
+    spliced = load_spliced(teacher, [BundlePart(alr, "1"), BundlePart(alrr, "0")])
+    layers = spliced.model.decoder.layers
+    assert [type(layer.self_attn).__name__ for layer in layers] == [
+        "ResidualReplacement", "HeadsReplacement"
+    ]  # fmt: skip
+    assert [entry["sites"] for entry in spliced.config.attnreplace] == [
+        ["decoder.self.1"], ["decoder.self.0"]
+    ]  # fmt: skip
+    with pytest.raises(UserError, match="both replace"):
+        load_spliced(teacher, [BundlePart(alr, "0-1"), BundlePart(alrr, "0")])
+    with pytest.raises(UserError, match="no layer 2"):
+        load_spliced(teacher, BundlePart(alr, "2"))
+
+
+def test_the_papers_form_has_no_cache(
+    teacher: PreTrainedModel, make_bundle: MakeBundle, tmp_path: Path
+) -> None:
+    spliced = load_spliced(teacher, make_bundle("alr", group="cross", form="paper"))
+    assert spliced.generation_config.use_cache is False
+    assert teacher.generation_config.use_cache is True
+
+
+def test_positions(teacher: PreTrainedModel, make_config: MakeConfig) -> None:
+    assert source_positions(teacher) is None
+    assert target_positions(teacher) is None
+    limits = []
+    for group, positions in (("encoder", 8), ("decoder", 7), ("cross", 5)):
+        config = make_config("alr", group=group, positions=positions)
+        splice(teacher, config, build_students(config, seed=0))
+        limits.append((source_positions(teacher), target_positions(teacher)))
+    assert limits == [(8, None), (8, 7), (5, 5)]
 
 
 def test_overlap_is_refused(teacher: PreTrainedModel, make_bundle: MakeBundle) -> None:
