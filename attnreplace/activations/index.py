@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
@@ -10,7 +11,13 @@ import numpy as np
 from attnreplace.activations.failsafe import FailsafeFile
 from attnreplace.activations.manifest import Manifest
 from attnreplace.activations.plan import Plan, Shard
-from attnreplace.activations.schema import dataset_path, shard_folder, storage_dtype
+from attnreplace.activations.schema import (
+    dataset_path,
+    per_axis,
+    shard_folder,
+    storage_dtype,
+)
+from attnreplace.hosts import axis_of
 
 
 def write_index(path: Path, manifest: Manifest, plan: Plan) -> None:
@@ -38,26 +45,38 @@ def _write(file: h5py.File, path: Path, manifest: Manifest, plan: Plan) -> None:
     file.attrs["versions"] = json.dumps(manifest.versions)
     file.attrs["created"] = manifest.created
     for split in plan.splits:
-        _write_split(file.create_group(split), path, manifest, plan.of(split))
-        file[split].attrs["dropped"] = plan.dropped[split]
+        group = file.create_group(split)
+        group.attrs["dropped"] = plan.dropped[split]
+        _write_split(group, path, manifest, plan.axes, plan.of(split))
 
 
-def _write_split(group: h5py.Group, path: Path, manifest: Manifest, shards: list[Shard]) -> None:
+def _write_split(
+    group: h5py.Group,
+    path: Path,
+    manifest: Manifest,
+    axes: Sequence[str],
+    shards: list[Shard],
+) -> None:
     none = np.zeros(0, dtype=np.int64)
-    lengths = np.concatenate([none, *(shard.lengths for shard in shards)])
-    group["offsets"] = np.concatenate([none, [0], np.cumsum(lengths)]).astype(np.int64)
     group["sentence_ids"] = np.concatenate([none, *(shard.sentence_ids for shard in shards)])
+    tokens = {}
+    for axis in axes:
+        lengths = np.concatenate([none, *(shard.lengths[axis] for shard in shards)])
+        group[per_axis("offsets", axis)] = np.concatenate([[0], np.cumsum(lengths)])
+        tokens[axis] = int(lengths.sum())
     dtype = storage_dtype(manifest.identity.dtype)
     folder = shard_folder(path).name
     for name, width in manifest.widths.items():
-        layout = h5py.VirtualLayout((int(lengths.sum()), width), dtype)
+        axis = axis_of(name)
+        layout = h5py.VirtualLayout((tokens[axis], width), dtype)
         row = 0
         for shard in shards:
+            rows = shard.tokens[axis]
             source = h5py.VirtualSource(
-                f"{folder}/{shard.file}", dataset_path(name), (shard.tokens, width), dtype
+                f"{folder}/{shard.file}", dataset_path(name), (rows, width), dtype
             )
-            layout[row : row + shard.tokens] = source
-            row += shard.tokens
+            layout[row : row + rows] = source
+            row += rows
         dataset = group.create_virtual_dataset(dataset_path(name), layout)
         dataset.attrs["dtype"] = manifest.identity.dtype
 

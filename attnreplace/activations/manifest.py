@@ -1,5 +1,6 @@
 """The manifest: what a store is and which of its shards are whole."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,13 @@ from attnreplace.activations.schema import (
     SCHEMA,
     StoreIdentity,
     manifest_path,
+    other_manifests,
     shard_folder,
     shard_index,
     storage_dtype,
 )
 from attnreplace.errors import UserError
+from attnreplace.hosts import axis_of
 from attnreplace.rundir import read_json, write_json
 
 
@@ -22,11 +25,12 @@ class ShardRecord:
 
     split: str
     sentences: int
-    tokens: int
+    tokens: dict[str, int]
+    """Rows of each tensor, by the tensor's axis."""
     size: int
     """Bytes of the file."""
-    checksums: dict[str, str]
-    """SHA-256 of each tensor's bytes, in row order."""
+    checksums: dict[str, int]
+    """CRC-32 of each tensor's bytes, in row order: against disks, not against forgers."""
 
 
 @dataclass
@@ -41,7 +45,7 @@ class Manifest:
     num_shards: int
     """Shards of the finished store."""
     dropped: dict[str, int]
-    """Sentences over the length limit, by split."""
+    """Pairs with a side over the length limit, by split."""
     versions: dict[str, str]
     """Versions of the libraries that computed the activations."""
     created: str
@@ -49,10 +53,10 @@ class Manifest:
     shards: dict[str, ShardRecord] = field(default_factory=dict)
     """Finished shards by file name."""
 
-    @property
-    def bytes_per_token(self) -> int:
-        """Bytes of one row of all tensors."""
-        return sum(self.widths.values()) * storage_dtype(self.identity.dtype).itemsize
+    def nbytes(self, tokens: Mapping[str, int]) -> int:
+        """Bytes of all tensors of so many tokens, by axis."""
+        values = sum(tokens[axis_of(name)] * width for name, width in self.widths.items())
+        return values * storage_dtype(self.identity.dtype).itemsize
 
     def broken_shards(self, path: Path) -> list[str]:
         """Recorded shards of the store `path` that are missing or of another size than written."""
@@ -63,13 +67,23 @@ class Manifest:
 
         return [name for name, shard in self.shards.items() if not whole(folder / name, shard.size)]
 
-    def save(self, path: Path) -> None:
-        """Write the manifest of the store `path`."""
-        write_json(manifest_path(path), asdict(self) | {"identity": self.identity.to_json()})
+    def save(self, path: Path, rank: int = 0) -> None:
+        """Write the manifest of the store `path`, as process `rank` of those that extract it."""
+        write_json(manifest_path(path, rank), asdict(self) | {"identity": self.identity.to_json()})
+
+    def take_up(self, path: Path) -> None:
+        """Add the shards of the store `path` that other processes have finished."""
+        for file in other_manifests(path):
+            other = self._read(file)
+            # Of a store that was overwritten, it would speak of other files.
+            if (other.identity, other.shard_sentences) == (self.identity, self.shard_sentences):
+                self.shards = other.shards | self.shards
+        # Shards that were written anew, or by others, stand last.
+        self.shards = {name: self.shards[name] for name in sorted(self.shards, key=shard_index)}
 
     @classmethod
     def load(cls, path: Path) -> "Manifest":
-        """Read the manifest of the store `path`.
+        """Read the manifest of the store `path`, with all that several processes have finished.
 
         Raises:
             UserError: it is missing, damaged, or of another schema.
@@ -77,6 +91,12 @@ class Manifest:
         file = manifest_path(path)
         if not file.is_file():
             raise UserError(f"{file} is missing; run `attnreplace extract --overwrite`")
+        manifest = cls._read(file)
+        manifest.take_up(path)
+        return manifest
+
+    @classmethod
+    def _read(cls, file: Path) -> "Manifest":
         value = read_json(file)
         try:
             return cls._parse(file, value)
@@ -93,8 +113,6 @@ class Manifest:
                 f"{file} has schema {schema}, this version of attnreplace reads {SCHEMA}; "
                 "run `attnreplace extract --overwrite`"
             )
-        records = {name: ShardRecord(**record) for name, record in value["shards"].items()}
-        # A shard that was written anew stands last in the file.
-        shards = {name: records[name] for name in sorted(records, key=shard_index)}
+        shards = {name: ShardRecord(**record) for name, record in value["shards"].items()}
         identity = StoreIdentity.from_json(value["identity"])
         return cls(**value | {"identity": identity, "shards": shards})

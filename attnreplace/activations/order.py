@@ -1,7 +1,8 @@
 """The order in which a store is read: which chunks together, which sentences in which batch.
 
 It follows from the lengths, the seed and the epoch alone: no data is read to count the batches or
-to skip some, and the same arguments give the same batches whatever tensors are asked for.
+to skip some, and the same arguments give the same batches whatever tensors are asked for. A
+sentence is a pair here, and its length that of the longer side.
 """
 
 from collections.abc import Iterator
@@ -32,11 +33,18 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Buffer:
-    """Chunks that are in memory together and the batches made of their sentences."""
+    """Chunks whose sentences are mixed with one another, and the batches made of them."""
 
     chunks: list[Chunk]
     batches: list[np.ndarray]
     """Sentences of each batch, counted from the start of the buffer."""
+
+    @property
+    def sentences(self) -> np.ndarray:
+        """Its sentences, counted from the start of the split: int64 `(sentences,)`, ascending."""
+        return np.concatenate(
+            [np.arange(chunk.first, chunk.first + chunk.count) for chunk in self.chunks]
+        )
 
 
 def make_chunks(shard_sentences: list[int], size: int) -> list[Chunk]:
@@ -67,7 +75,7 @@ def read_order(
         lengths: tokens of each sentence of the split, `(sentences,)`.
         shard_sentences: sentences of each shard of the split.
         batch_tokens: bound on the sum of the lengths in a batch.
-        buffer_sentences: sentences in memory together.
+        buffer_sentences: sentences mixed with one another, at most.
 
     Raises:
         UserError: a sentence is longer than `batch_tokens`.

@@ -1,4 +1,4 @@
-"""Which sentence goes to which shard; the lengths alone decide, so a resume finds it again."""
+"""Which pair goes to which shard; the lengths alone decide, so a resume finds it again."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ from attnreplace.activations.schema import shard_file
 
 @dataclass(frozen=True)
 class Shard:
-    """One file of the store: sentences of one split, longest first."""
+    """One file of the store: pairs of one split, longest first."""
 
     file: str
     split: str
     sentence_ids: np.ndarray
-    """Line of each sentence in its split, int64 `(sentences,)`."""
-    lengths: np.ndarray
-    """Tokens of each sentence, int64 `(sentences,)`."""
+    """Line of each pair in its split, int64 `(sentences,)`."""
+    lengths: dict[str, np.ndarray]
+    """Tokens of each pair by axis ("source", "target"), int64 `(sentences,)`."""
 
     @property
-    def tokens(self) -> int:
-        """Rows of each tensor."""
-        return int(self.lengths.sum())
+    def tokens(self) -> dict[str, int]:
+        """Rows of each tensor, by the tensor's axis."""
+        return {axis: int(lengths.sum()) for axis, lengths in self.lengths.items()}
 
 
 @dataclass(frozen=True)
@@ -30,36 +30,50 @@ class Plan:
     """All shards of a store, in order; the splits follow one another."""
 
     splits: tuple[str, ...]
+    axes: tuple[str, ...]
+    """Axes of tokens: "source" and "target"."""
     shards: list[Shard]
     dropped: dict[str, int]
-    """Sentences over the length limit, by split."""
+    """Pairs with a side over the length limit, by split."""
 
     def of(self, split: str) -> list[Shard]:
         """The shards of one split."""
         return [shard for shard in self.shards if shard.split == split]
 
 
+def longer_side(lengths: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The length of each pair, `(sentences,)`, from the lengths of its sides.
+
+    Shards, batches and the length limit all go by it, whatever sites are stored: an encoder's
+    student then sees the same batches in a store of the encoder and in one of everything.
+    """
+    return np.maximum.reduce(list(lengths.values()))
+
+
 def plan_shards(
-    lengths: Mapping[str, Sequence[int]], max_length: int, shard_sentences: int
+    lengths: Mapping[str, Mapping[str, Sequence[int]]], max_length: int, shard_sentences: int
 ) -> Plan:
     """Lay out a store.
 
-    A shard holds consecutive sentences of the corpus, sorted by length inside: batches of similar
+    A shard holds consecutive pairs of the corpus, sorted by length inside: batches of similar
     length then lie in the file as they leave the model.
 
     Args:
-        lengths: tokens of each sentence, by split.
-        max_length: longer sentences are dropped and counted.
-        shard_sentences: sentences in a shard, at most.
+        lengths: tokens of each pair, by split and axis.
+        max_length: pairs with a longer side are dropped and counted.
+        shard_sentences: pairs in a shard, at most.
     """
     shards: list[Shard] = []
     dropped: dict[str, int] = {}
-    for split, values in lengths.items():
-        tokens = np.asarray(values, dtype=np.int64)
-        kept = np.flatnonzero(tokens <= max_length)
-        dropped[split] = len(tokens) - len(kept)
+    for split, by_axis in lengths.items():
+        sides = {axis: np.asarray(values, dtype=np.int64) for axis, values in by_axis.items()}
+        pairs = longer_side(sides)
+        kept = np.flatnonzero(pairs <= max_length)
+        dropped[split] = len(pairs) - len(kept)
         for start in range(0, len(kept), shard_sentences):
             ids = kept[start : start + shard_sentences]
-            ids = ids[np.argsort(-tokens[ids], kind="stable")]
-            shards.append(Shard(shard_file(len(shards)), split, ids, tokens[ids]))
-    return Plan(tuple(lengths), shards, dropped)
+            ids = ids[np.argsort(-pairs[ids], kind="stable")]
+            held = {axis: values[ids] for axis, values in sides.items()}
+            shards.append(Shard(shard_file(len(shards)), split, ids, held))
+    axes = dict.fromkeys(axis for by_axis in lengths.values() for axis in by_axis)
+    return Plan(tuple(lengths), tuple(axes), shards, dropped)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from attnreplace.hosts import axis_of
+
 
 def length_mask(lengths: Tensor) -> Tensor:
     """True at real tokens: lengths `(batch,)` to `(batch, seq)`, seq the longest."""
@@ -22,37 +24,42 @@ def pack(values: Tensor, rows: Tensor | None) -> Tensor:
     return flat if rows is None else flat.index_select(0, rows)
 
 
-def pad_ragged(values: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-    """The inverse of `pack`.
+class Padding:
+    """Where the tokens of some sentences go when they are padded to the longest."""
 
-    Args:
-        values: `(tokens, d)`, sentence after sentence.
-        lengths: tokens of each sentence, int64 `(batch,)`.
+    def __init__(self, lengths: Tensor, device: torch.device | None = None) -> None:
+        """Work it out.
 
-    Returns:
-        Values `(batch, seq, d)`, zero at padding, and mask `(batch, seq)`, True at real tokens.
-    """
-    mask = length_mask(lengths)
-    (batch, seq), (tokens, d) = mask.shape, values.shape
-    if tokens == batch * seq:
-        return values.view(batch, seq, d), mask
-    # Not `real_rows`: a GPU would have to be waited for to count the rows, known here already.
-    shifts = torch.arange(batch, device=lengths.device) * seq - (lengths.cumsum(0) - lengths)
-    rows = torch.arange(tokens, device=lengths.device)
-    rows += shifts.repeat_interleave(lengths, output_size=tokens)
-    padded = values.new_zeros(batch * seq, d).index_copy_(0, rows, values)
-    return padded.view(batch, seq, d), mask
+        Args:
+            lengths: tokens of each sentence, int64 `(batch,)`, on the CPU: of a GPU one would
+                have to wait for the longest.
+            device: where tensors will be padded.
+        """
+        mask = length_mask(lengths)
+        rows = real_rows(mask)
+        self._rows = None if rows is None else rows.to(device)
+        self.mask = mask.to(device)
+        """Which tokens are real, `(batch, seq)` bool."""
+
+    def pad(self, values: Tensor) -> Tensor:
+        """The inverse of `pack`: `(tokens, d)` as `(batch, seq, d)`, zero at padding."""
+        (batch, seq), d = self.mask.shape, values.shape[1]
+        if self._rows is None:
+            return values.view(batch, seq, d)
+        padded = values.new_zeros(batch * seq, d).index_copy_(0, self._rows, values)
+        return padded.view(batch, seq, d)
 
 
 @dataclass(frozen=True)
 class ActivationBatch:
-    """Activations of some sentences, ragged."""
+    """Activations of some pairs, ragged."""
 
-    lengths: Tensor
-    """Tokens of each sentence, int64 `(batch,)`."""
+    lengths: dict[str, Tensor]
+    """Tokens of each pair by axis ("source", "target"), int64 `(batch,)`."""
     tensors: dict[str, Tensor]
-    """`(tokens, d)` by name, float32, sentence after sentence."""
+    """`(tokens, d)` by name, float32, pair after pair; the tokens of the tensor's own axis."""
 
     def padded(self, name: str) -> tuple[Tensor, Tensor]:
         """One tensor as `(batch, seq, d)`, zero at padding, and its mask `(batch, seq)` bool."""
-        return pad_ragged(self.tensors[name], self.lengths)
+        padding = Padding(self.lengths[axis_of(name)])
+        return padding.pad(self.tensors[name]), padding.mask

@@ -1,18 +1,27 @@
-"""Read batches of a store: whole chunks into a buffer, then rows of the buffer into batches."""
+"""Read batches of a store: the sentences of some batches at a time, as many as memory allows."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 
 import h5py
 import numpy as np
 import torch
+from torch import Tensor
 
 from attnreplace.activations.order import Buffer
 from attnreplace.activations.ragged import ActivationBatch
 from attnreplace.activations.schema import dataset_path, from_storage, storage_dtype
 from attnreplace.errors import UserError
+from attnreplace.hosts import axis_of
+
+READ_MEGABYTES = 1024
+"""What reading may hold by default, unless a single batch takes more."""
+BATCHES_IN_USE = 3
+"""Batches in float32 beside what was read: that of the caller, the next, and what it is made of."""
+ALIGNMENT = 64
+"""Bytes; where a tensor starts in memory."""
 
 
 @dataclass(frozen=True)
@@ -20,44 +29,85 @@ class SplitFiles:
     """Where the rows of one split lie."""
 
     shards: list[Path]
-    shard_starts: np.ndarray
-    """First row of each shard, counted from the start of the split."""
-    offsets: np.ndarray
-    """First row of each sentence, and the number of rows: int64 `(sentences + 1,)`."""
+    first_sentences: np.ndarray
+    """First sentence of each shard, and their number: int64 `(shards + 1,)`."""
+    offsets: dict[str, np.ndarray]
+    """First row of each pair, and the number of rows: int64 `(sentences + 1,)`, by axis."""
     dtype: str
 
 
+def room_for_rows(
+    read_megabytes: int | None, batch_tokens: int, widths: Mapping[str, int], dtype: str
+) -> int:
+    """Bytes of rows to read at a time, so that with the batches made of them memory suffices.
+
+    Args:
+        read_megabytes: memory that reading may take, in MB; None for the default.
+        batch_tokens: rows of a tensor in a batch, at most.
+        widths: columns of each tensor to read.
+
+    Raises:
+        UserError: a batch does not fit.
+    """
+    values = batch_tokens * sum(widths.values())
+    in_use = values * 4 * BATCHES_IN_USE
+    batch = values * storage_dtype(dtype).itemsize + ALIGNMENT * len(widths)
+    if read_megabytes is None:
+        return max(READ_MEGABYTES * 10**6 - in_use, batch)
+    if read_megabytes * 10**6 < in_use + batch:
+        raise UserError(
+            f"read_megabytes is {read_megabytes}, but to read batches of {batch_tokens} tokens of "
+            f"{len(widths)} tensors takes {-(-(in_use + batch) // 10**6)}; raise it, or lower "
+            "batch_tokens"
+        )
+    return read_megabytes * 10**6 - in_use
+
+
 def read_batches(
-    files: SplitFiles, widths: Mapping[str, int], order: Iterable[Buffer], skip: int
+    files: SplitFiles, widths: Mapping[str, int], order: Iterable[Buffer], skip: int, room: int
 ) -> Iterator[ActivationBatch]:
     """Yield the batches of an epoch.
 
-    Files are opened when a buffer is filled and closed again, so a reader can be made in one
-    process and used in another. At any time one buffer and one batch are in memory.
+    Files are opened to read from and closed again, so a reader can be made in one process and used
+    in another. A buffer of the order is read at once where there is room, else a few batches at a
+    time; the batches are the same.
 
     Args:
         widths: columns of each tensor to read.
         order: the epoch's plan.
-        skip: batches to pass over; nothing is read for buffers that are skipped whole.
+        skip: batches to pass over; nothing is read for them.
+        room: bytes of rows in memory, at most.
 
     Raises:
         UserError: a file is damaged or missing.
     """
-    memory: dict[str, np.ndarray] = {}
+    rows = _Rows(files, widths)
     for buffer in order:
         if skip >= len(buffer.batches):
             skip -= len(buffer.batches)
             continue
-        starts, lengths = _sentences(files, buffer)
-        memory = _room(memory, widths, int(lengths.sum()), files.dtype)
-        _load(files, buffer, memory)
-        tensors = {name: from_storage(rows, files.dtype) for name, rows in memory.items()}
-        for batch in buffer.batches[skip:]:
-            rows = torch.from_numpy(row_numbers(starts[batch], lengths[batch]))
-            yield ActivationBatch(
-                torch.from_numpy(lengths[batch]),
-                {name: held.index_select(0, rows).float() for name, held in tensors.items()},
-            )
+        sentences = buffer.sentences
+        lengths = {axis: o[sentences + 1] - o[sentences] for axis, o in files.offsets.items()}
+        for part in _parts(buffer.batches[skip:], rows.sizes(lengths), room):
+            held = np.sort(np.concatenate(part))
+            tensors = rows.read(sentences[held])
+            starts = {axis: np.zeros_like(tokens) for axis, tokens in lengths.items()}
+            for axis, tokens in lengths.items():
+                starts[axis][held] = np.cumsum(tokens[held]) - tokens[held]
+            for batch in part:
+                chosen = {axis: tokens[batch] for axis, tokens in lengths.items()}
+                numbers = {
+                    axis: torch.from_numpy(row_numbers(starts[axis][batch], tokens))
+                    for axis, tokens in chosen.items()
+                }
+                yield ActivationBatch(
+                    {axis: torch.from_numpy(tokens) for axis, tokens in chosen.items()},
+                    {
+                        name: values.index_select(0, numbers[axis_of(name)]).float()
+                        for name, values in tensors.items()
+                    },
+                )
+            del tensors  # so that the memory can be let go before there is more of it
         skip = 0
 
 
@@ -67,45 +117,129 @@ def row_numbers(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     return np.repeat(starts - ends + lengths, lengths) + np.arange(ends[-1])
 
 
-def _sentences(files: SplitFiles, buffer: Buffer) -> tuple[np.ndarray, np.ndarray]:
-    """First row in the buffer and length of each of its sentences, both `(sentences,)`."""
-    lengths = np.concatenate(
-        [np.diff(files.offsets[c.first : c.first + c.count + 1]) for c in buffer.chunks]
-    )
-    return np.cumsum(lengths) - lengths, lengths
-
-
-def _room(
-    memory: dict[str, np.ndarray], widths: Mapping[str, int], rows: int, dtype: str
-) -> dict[str, np.ndarray]:
-    # Kept from buffer to buffer: fresh pages cost as much as the read itself.
-    if all(len(memory.get(name, ())) >= rows for name in widths):
-        return memory
-    memory.clear()
-    return {name: np.empty((rows, width), storage_dtype(dtype)) for name, width in widths.items()}
-
-
-def _load(files: SplitFiles, buffer: Buffer, memory: dict[str, np.ndarray]) -> None:
+def _parts(
+    batches: Sequence[np.ndarray], sizes: np.ndarray, room: int
+) -> Iterator[list[np.ndarray]]:
+    """Cut batches into runs that fit into `room` bytes, given the size of each sentence."""
+    part: list[np.ndarray] = []
     filled = 0
-    for shard, chunks in groupby(buffer.chunks, key=lambda chunk: chunk.shard):
-        path = files.shards[shard]
-        spans = []
-        for chunk in chunks:
-            first, last = files.offsets[[chunk.first, chunk.first + chunk.count]]
-            spans.append((int(first - files.shard_starts[shard]), filled, int(last - first)))
-            filled += int(last - first)
+    for batch in batches:
+        size = int(sizes[batch].sum())
+        if part and filled + size > room:
+            yield part
+            part, filled = [], 0
+        part.append(batch)
+        filled += size
+    yield part
+
+
+class _Rows:
+    """Rows of some tensors, read straight from the files.
+
+    A dataset of a shard is one run of bytes, so that HDF5 is asked but once where it starts: a
+    sentence read through HDF5 would cost more than its bytes.
+    """
+
+    def __init__(self, files: SplitFiles, widths: Mapping[str, int]) -> None:
+        self._files, self._widths = files, widths
+        self._kind = storage_dtype(files.dtype)
+        self._starts: dict[int, dict[str, int]] = {}
+        # Kept from one reading to the next: fresh pages cost as much as the reading itself.
+        self._memory = np.empty(0, np.uint8)
+
+    def sizes(self, lengths: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Bytes of each sentence, int64 `(sentences,)`, from its lengths by axis."""
+        width = dict.fromkeys(lengths, 0)
+        for name, columns in self._widths.items():
+            width[axis_of(name)] += columns * self._kind.itemsize
+        per_axis = [tokens * width[axis] for axis, tokens in lengths.items()]
+        return np.sum(per_axis, axis=0)
+
+    def read(self, sentences: np.ndarray) -> dict[str, Tensor]:
+        """The rows of some sentences, ascending; they last until the next reading."""
+        shard = np.searchsorted(self._files.first_sentences, sentences, side="right") - 1
+        breaks = np.flatnonzero((np.diff(sentences) != 1) | (np.diff(shard) != 0)) + 1
+        firsts = sentences[np.r_[0, breaks]]
+        lasts = sentences[np.r_[breaks - 1, len(sentences) - 1]] + 1
+        begin = {axis: offsets[firsts] for axis, offsets in self._files.offsets.items()}
+        count = {axis: o[lasts] - begin[axis] for axis, o in self._files.offsets.items()}
+        rows = self._room({axis: int(counts.sum()) for axis, counts in count.items()})
+        target = {axis: np.cumsum(counts) - counts for axis, counts in count.items()}
+        of_run = shard[np.r_[0, breaks]]
+        for index in np.unique(of_run):
+            runs = of_run == index
+            first = self._files.first_sentences[index]
+            spans = {
+                axis: np.stack(
+                    [begin[axis][runs] - offsets[first], target[axis][runs], count[axis][runs]], 1
+                ).tolist()
+                for axis, offsets in self._files.offsets.items()
+            }
+            self._read_shard(int(index), rows, spans)
+        return {name: from_storage(values, self._files.dtype) for name, values in rows.items()}
+
+    def _room(self, tokens: Mapping[str, int]) -> dict[str, np.ndarray]:
+        sizes = {
+            name: tokens[axis_of(name)] * width * self._kind.itemsize
+            for name, width in self._widths.items()
+        }
+        needed = sum(-(-size // ALIGNMENT) * ALIGNMENT for size in sizes.values())
+        if needed > len(self._memory):
+            self._memory = np.empty(0, np.uint8)  # let go first, so that never both are held
+            self._memory = np.empty(needed, np.uint8)
+        rows, start = {}, 0
+        for name, size in sizes.items():
+            values = self._memory[start : start + size].view(self._kind)
+            rows[name] = values.reshape(tokens[axis_of(name)], self._widths[name])
+            start += -(-size // ALIGNMENT) * ALIGNMENT
+        return rows
+
+    def _read_shard(
+        self, index: int, rows: Mapping[str, np.ndarray], spans: Mapping[str, list[list[int]]]
+    ) -> None:
+        """Fill `rows` with spans (first row in the shard, first row in memory, rows), by axis."""
+        path = self._files.shards[index]
         try:
-            with h5py.File(path, "r") as file:
-                for name, rows in memory.items():
-                    dataset = file[dataset_path(name)]
-                    for source, target, count in spans:
-                        dataset.read_direct(
-                            rows,
-                            np.s_[source : source + count],
-                            np.s_[target : target + count],
-                        )
+            if index not in self._starts:
+                self._starts[index] = self._locate(path, index)
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                for name, values in rows.items():
+                    step = values.shape[1] * values.itemsize
+                    memory = values.reshape(-1).view(np.uint8).data
+                    start = self._starts[index][name]
+                    for source, target, count in spans[axis_of(name)]:
+                        part = memory[target * step : (target + count) * step]
+                        _read_at(handle, part, start + source * step)
+            finally:
+                os.close(handle)
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise damaged(path, error) from error
+
+    def _locate(self, path: Path, index: int) -> dict[str, int]:
+        """Where the bytes of each tensor start in a shard."""
+        ends = self._files.first_sentences[[index, index + 1]]
+        starts = {}
+        with h5py.File(path, "r") as file:
+            for name, width in self._widths.items():
+                dataset = file[dataset_path(name)]
+                first, last = self._files.offsets[axis_of(name)][ends]
+                start = dataset.id.get_offset()
+                if (dataset.shape, dataset.dtype) != ((last - first, width), self._kind):
+                    raise ValueError(f"{name} is {dataset.dtype} {dataset.shape}")
+                if start is None:
+                    raise ValueError(f"{name} is not in one piece")
+                starts[name] = start
+        return starts
+
+
+def _read_at(handle: int, memory: memoryview, start: int) -> None:
+    done = 0
+    while done < len(memory):
+        count = os.preadv(handle, [memory[done:]], start + done)
+        if count == 0:
+            raise ValueError("it ends early")
+        done += count
 
 
 def damaged(path: Path, reason: object) -> UserError:

@@ -11,7 +11,7 @@ from torch import Tensor
 from attnreplace.digest import short
 from attnreplace.errors import UserError
 
-SCHEMA = "attnreplace.activations/1"
+SCHEMA = "attnreplace.activations/2"
 DTYPES: dict[str, torch.dtype] = {
     "float16": torch.float16,
     "bfloat16": torch.bfloat16,
@@ -22,6 +22,11 @@ DTYPES: dict[str, torch.dtype] = {
 def dataset_path(name: str) -> str:
     """HDF5 path of a tensor: "encoder.self.heads.0" lies at `encoder/self/heads/0`."""
     return name.replace(".", "/")
+
+
+def per_axis(name: str, axis: str) -> str:
+    """Name of a dataset that every axis of tokens has: "offsets", "target_offsets"."""
+    return name if axis == "source" else f"{axis}_{name}"
 
 
 def shard_file(index: int) -> str:
@@ -39,9 +44,19 @@ def shard_folder(path: Path) -> Path:
     return path.with_suffix("")
 
 
-def manifest_path(path: Path) -> Path:
-    """The manifest of the store whose index file is `path`."""
-    return shard_folder(path) / "manifest.json"
+def manifest_path(path: Path, rank: int = 0) -> Path:
+    """The manifest of the store whose index file is `path`.
+
+    Args:
+        rank: of several processes that write the store together, each has a file of its own for
+            the shards that it has finished; that of the first is the store's.
+    """
+    return shard_folder(path) / (f"manifest-{rank}.json" if rank else "manifest.json")
+
+
+def other_manifests(path: Path) -> list[Path]:
+    """The manifests of all processes but the first."""
+    return sorted(shard_folder(path).glob("manifest-*.json"))
 
 
 def storage_dtype(dtype: str) -> np.dtype:
@@ -84,9 +99,9 @@ class StoreIdentity:
     dtype: str
     """Type of the stored values."""
     max_length: int
-    """Sentences with more tokens were left out."""
+    """Pairs with more tokens on either side were left out."""
     max_train: int | None = None
-    """Only so many training sentences were looked at; None: all."""
+    """Only so many training pairs were looked at; None: all."""
     schema: str = SCHEMA
     """Version of the store's format."""
 

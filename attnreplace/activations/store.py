@@ -1,48 +1,68 @@
 """Open a finished store: what it holds, whether it is whole, its batches."""
 
-import hashlib
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import h5py
 import numpy as np
 import torch
 from torch import Tensor
 
+from attnreplace.activations.layout import PairLayout
 from attnreplace.activations.manifest import Manifest
-from attnreplace.activations.order import Buffer, read_order
 from attnreplace.activations.ragged import ActivationBatch
-from attnreplace.activations.reader import SplitFiles, damaged, read_batches
+from attnreplace.activations.reader import SplitFiles, damaged, read_batches, room_for_rows
 from attnreplace.activations.schema import (
     StoreIdentity,
     dataset_path,
     manifest_path,
+    per_axis,
     shard_folder,
 )
 from attnreplace.errors import UserError
+from attnreplace.hosts import axis_of
+from attnreplace.hosts.base import Axis
 from attnreplace.progress import NullProgress, Progress
 
-BUFFER_SENTENCES = 16384
-"""Sentences mixed in memory, at most."""
-BUFFER_BYTES = 2**30
-"""Bytes of a buffer of all tensors, at most; fewer tensors take their share of it."""
 
-
-class ActivationStore:
+class ActivationStore(PairLayout):
     """A finished activation store; holds no open files, so it can be sent to other processes."""
 
-    def __init__(self, path: Path, manifest: Manifest, offsets: dict[str, np.ndarray]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        manifest: Manifest,
+        offsets: dict[str, dict[str, np.ndarray]],
+        read_megabytes: int | None = None,
+    ) -> None:
+        shards: dict[str, list[int]] = {split: [] for split in offsets}
+        for record in manifest.shards.values():
+            shards.setdefault(record.split, []).append(record.sentences)
+        super().__init__(offsets, shards, manifest.widths, manifest.identity.dtype)
         self.path = path
         self.manifest = manifest
-        self._offsets = offsets
+        self.read_megabytes = read_megabytes
+
+    def __str__(self) -> str:
+        return f"the store {self.path}"
 
     @classmethod
-    def open(cls, path: Path, expect: StoreIdentity | None = None) -> "ActivationStore":
+    def open(
+        cls,
+        path: Path,
+        expect: StoreIdentity | None = None,
+        *,
+        read_megabytes: int | None = None,
+    ) -> "ActivationStore":
         """Open the store whose index file is `path`.
 
         Args:
             expect: what it should have been made from.
+            read_megabytes: memory that an epoch of batches may take, in MB, however many tensors
+                are read; None is `reader.READ_MEGABYTES`, or what a batch takes where that is
+                more. The batches do not depend on it.
 
         Raises:
             UserError: no store there, unfinished, damaged, or made from something else.
@@ -58,7 +78,7 @@ class ActivationStore:
         manifest = Manifest.load(path)
         if broken := manifest.broken_shards(path):
             raise damaged(shard_folder(path) / broken[0], "missing or not of the size written")
-        store = cls(path, manifest, _read_offsets(path))
+        store = cls(path, manifest, _read_offsets(path), read_megabytes)
         if expect:
             store.require(**expect.to_json() | {"sites": expect.sites})
         return store
@@ -77,34 +97,12 @@ class ActivationStore:
         return self.manifest.identity
 
     @property
-    def splits(self) -> list[str]:
-        """Names of the splits."""
-        return list(self._offsets)
-
-    @property
-    def names(self) -> list[str]:
-        """Names of the tensors."""
-        return list(self.manifest.widths)
-
-    @property
     def nbytes(self) -> int:
         """Bytes of all tensors of all splits."""
-        return self.manifest.bytes_per_token * sum(self.tokens(split) for split in self.splits)
-
-    def sentences(self, split: str) -> int:
-        """Sentences of a split."""
-        return len(self._rows(split)) - 1
-
-    def tokens(self, split: str) -> int:
-        """Tokens of a split: rows of each of its tensors."""
-        return int(self._rows(split)[-1])
-
-    def lengths(self, split: str) -> Tensor:
-        """Tokens of each sentence in stored order, int64 `(sentences,)`."""
-        return torch.from_numpy(np.diff(self._rows(split)))
+        return sum(self.manifest.nbytes(self._tokens(split)) for split in self.splits)
 
     def sentence_ids(self, split: str) -> Tensor:
-        """Line in the corpus of each sentence in stored order, int64 `(sentences,)`."""
+        """Line in the corpus of each pair in stored order, int64 `(sentences,)`."""
         self._rows(split)
         with h5py.File(self.path, "r") as file:
             return torch.from_numpy(file[split]["sentence_ids"][:])
@@ -121,31 +119,23 @@ class ActivationStore:
     ) -> Iterator[ActivationBatch]:
         """One epoch of batches, the same for the same store, seed and epoch.
 
+        They are the same as well for a store of other sites, made from the same pairs.
+
         Args:
             names: tensors to read.
-            batch_tokens: bound on the sum of the lengths in a batch.
+            batch_tokens: bound on the sum of the lengths in a batch, each that of a pair's longer
+                side.
             seed: mixes the sentences, anew in each epoch; None keeps the stored order.
             skip: batches at the start to pass over, which costs next to nothing.
 
         Raises:
-            UserError: unknown split or tensor, a sentence over `batch_tokens`, a damaged file.
+            UserError: unknown split or tensor, a sentence over `batch_tokens`, a batch that is too
+                large for `read_megabytes`, a damaged file.
         """
-        unknown = [name for name in names if name not in self.manifest.widths]
-        if unknown:
-            raise UserError(
-                f"the store {self.path} has no {', '.join(unknown)}; it has: "
-                f"{', '.join(self.names)}"
-            )
+        widths = self._chosen(names)
         order = self._order(split, batch_tokens, seed, epoch)
-        widths = {name: self.manifest.widths[name] for name in names}
-        return read_batches(self._files(split), widths, order, skip)
-
-    def num_batches(
-        self, split: str, *, batch_tokens: int, seed: int | None, epoch: int = 0
-    ) -> int:
-        """How many batches `batches` yields; reads no data."""
-        order = self._order(split, batch_tokens, seed, epoch)
-        return sum(len(buffer.batches) for buffer in order)
+        room = room_for_rows(self.read_megabytes, batch_tokens, widths, self.identity.dtype)
+        return read_batches(self._files(split), widths, order, skip, room)
 
     def verify(self, progress: Progress = NullProgress()) -> None:  # noqa: B008
         """Compare every tensor of every shard with its checksum.
@@ -169,14 +159,17 @@ class ActivationStore:
             "splits": {
                 split: {
                     "sentences": self.sentences(split),
-                    "tokens": self.tokens(split),
-                    "longest": int(self.lengths(split).max()) if self.sentences(split) else 0,
+                    "tokens": self._tokens(split),
+                    "longest": {
+                        axis: int(lengths.max(initial=0))
+                        for axis, lengths in self._lengths(split).items()
+                    },
                     "dropped": self.manifest.dropped[split],
                 }
                 for split in self.splits
             },
             "tensors": {
-                name: {split: [self.tokens(split), width] for split in self.splits}
+                name: {split: [self.tokens(split, axis_of(name)), width] for split in self.splits}
                 for name, width in self.manifest.widths.items()
             },
             "bytes": self.nbytes,
@@ -185,53 +178,36 @@ class ActivationStore:
             "created": self.manifest.created,
         }
 
-    def _rows(self, split: str) -> np.ndarray:
-        if split not in self._offsets:
-            raise UserError(
-                f"the store {self.path} has no split {split!r}; it has: {', '.join(self.splits)}"
-            )
-        return self._offsets[split]
-
     def _files(self, split: str) -> SplitFiles:
-        shards = [(n, r) for n, r in self.manifest.shards.items() if r.split == split]
         folder = shard_folder(self.path)
+        shards = [name for name, record in self.manifest.shards.items() if record.split == split]
         return SplitFiles(
-            shards=[folder / name for name, _ in shards],
-            shard_starts=np.cumsum([0, *(record.tokens for _, record in shards)]),
+            shards=[folder / name for name in shards],
+            first_sentences=np.cumsum([0, *self._shards[split]]),
             offsets=self._rows(split),
             dtype=self.identity.dtype,
         )
 
-    def _order(
-        self, split: str, batch_tokens: int, seed: int | None, epoch: int
-    ) -> Iterator[Buffer]:
-        shards = [r.sentences for r in self.manifest.shards.values() if r.split == split]
-        mean = self.tokens(split) * self.manifest.bytes_per_token / max(1, self.sentences(split))
-        return read_order(
-            np.diff(self._rows(split)),
-            shards,
-            batch_tokens=batch_tokens,
-            buffer_sentences=min(BUFFER_SENTENCES, max(1, int(BUFFER_BYTES / max(1, mean)))),
-            seed=seed,
-            epoch=epoch,
-        )
 
-
-def _read_offsets(path: Path) -> dict[str, np.ndarray]:
+def _read_offsets(path: Path) -> dict[str, dict[str, np.ndarray]]:
     try:
         with h5py.File(path, "r") as file:
-            return {split: file[split]["offsets"][:] for split in file}
+            return {
+                split: {axis: group[per_axis("offsets", axis)][:] for axis in get_args(Axis)}
+                for split, group in file.items()
+            }
     except (OSError, KeyError, TypeError) as error:
         raise damaged(path, error) from error
 
 
-def _checksum(path: Path, tensor: str, rows: int = 65536) -> str:
-    digest = hashlib.sha256()
+def _checksum(path: Path, tensor: str, rows: int = 65536) -> int:
+    checksum = 0
     try:
         with h5py.File(path, "r") as file:
             dataset = file[dataset_path(tensor)]
             for start in range(0, len(dataset), rows):
-                digest.update(dataset[start : start + rows].reshape(-1).view(np.uint8))
+                values = dataset[start : start + rows]
+                checksum = zlib.crc32(values.reshape(-1).view(np.uint8), checksum)
     except (OSError, KeyError) as error:
         raise damaged(path, error) from error
-    return digest.hexdigest()
+    return checksum

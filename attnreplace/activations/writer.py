@@ -2,8 +2,8 @@
 
 import errno
 import fcntl
-import hashlib
 import os
+import zlib
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,11 +20,14 @@ from attnreplace.activations.plan import Plan, Shard
 from attnreplace.activations.schema import (
     dataset_path,
     manifest_path,
+    other_manifests,
+    per_axis,
     readable_bytes,
     shard_folder,
     storage_dtype,
 )
 from attnreplace.errors import UserError
+from attnreplace.hosts import axis_of
 
 QUEUE = 2
 """Batches that may wait for the disk: enough to overlap, and their memory stays bounded."""
@@ -35,14 +38,23 @@ class StoreWriter:
 
     A context manager. Whole shards that the manifest records are left alone, so a killed run goes
     on after the last of them. Errors of the background thread surface in `append` or at the end.
+
+    Several processes can write a store together, each its share of the shards. All make their
+    writers before the first enters its own; the others enter theirs after it; and when all have
+    written their shares (`flush`), the first takes up what they did (`take_up`).
     """
 
-    def __init__(self, path: Path, manifest: Manifest, plan: Plan) -> None:
+    def __init__(
+        self, path: Path, manifest: Manifest, plan: Plan, *, rank: int = 0, ranks: int = 1
+    ) -> None:
         self.path = path
+        self.rank = rank
         self.manifest = manifest
         self.plan = plan
         for name in manifest.broken_shards(path):
             del manifest.shards[name]
+        self.share = self.missing[rank::ranks]
+        """The missing shards that this process is to write, in order."""
         self._folder = shard_folder(path)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="activations")
         self._pending: deque[Future[None]] = deque()
@@ -58,11 +70,12 @@ class StoreWriter:
     @property
     def bytes_missing(self) -> int:
         """Bytes of the shards still to be written."""
-        tokens = sum(shard.tokens for shard in self.missing)
-        return tokens * self.manifest.bytes_per_token
+        return sum(self.manifest.nbytes(shard.tokens) for shard in self.missing)
 
     def __enter__(self) -> "StoreWriter":
         with self._explained():
+            if self.rank > 0:
+                return self
             self._folder.mkdir(parents=True, exist_ok=True)
             self._lock = _lock(self._folder)
             try:
@@ -82,15 +95,16 @@ class StoreWriter:
         # In this order a kill at any point leaves the old store, whole or unfinished, or the new.
         self.path.unlink(missing_ok=True)
         self.manifest.save(self.path)
-        for file in self.strays:
+        for file in (*other_manifests(self.path), *self.strays):
             file.unlink()
 
     def append(self, shard: Shard, tensors: Mapping[str, np.ndarray]) -> None:
         """Add the next sentences of a shard.
 
         Args:
-            shard: one of `missing`; a shard's rows come in order and before the next shard's.
-            tensors: `(tokens, d)` by name, all tensors of the store, in its type.
+            shard: one of `share`; a shard's rows come in order and before the next shard's.
+            tensors: `(tokens, d)` by name, all tensors of the store, in its type; the tokens are
+                those of the tensor's axis.
 
         Raises:
             UserError: the disk is full or not writable; finished shards are kept.
@@ -98,6 +112,19 @@ class StoreWriter:
         self._pending.append(self._pool.submit(self._write, shard, tensors))
         while len(self._pending) > QUEUE:
             self._pending.popleft().result()
+
+    def flush(self) -> None:
+        """Wait until all that was appended is on the disk.
+
+        Raises:
+            UserError: as `append`.
+        """
+        while self._pending:
+            self._pending.popleft().result()
+
+    def take_up(self) -> None:
+        """Learn which shards the other processes have written."""
+        self.manifest.take_up(self.path)
 
     def __exit__(
         self,
@@ -108,17 +135,26 @@ class StoreWriter:
         try:
             try:
                 if kind is None:
-                    for future in self._pending:
-                        future.result()
+                    self.flush()
             finally:
                 self._pool.shutdown(cancel_futures=True)
                 if self._open:
                     self._open.abandon()
-            if kind is None and not self.missing:
+            if kind is None and self.rank == 0 and not self.missing:
                 with self._explained():
-                    write_index(self.path, self.manifest, self.plan)
+                    self._finish()
         finally:
-            os.close(self._lock)
+            if self._lock >= 0:
+                os.close(self._lock)
+
+    def _finish(self) -> None:
+        others = other_manifests(self.path)
+        if others:
+            self.manifest.save(self.path)
+            sync(manifest_path(self.path))
+        write_index(self.path, self.manifest, self.plan)
+        for file in others:
+            file.unlink()
 
     def _write(self, shard: Shard, tensors: Mapping[str, np.ndarray]) -> None:
         if self._failed:  # rows are missing before these; the error is on its way to the caller
@@ -130,8 +166,8 @@ class StoreWriter:
                 if self._open.append(tensors):
                     self.manifest.shards[shard.file] = self._open.finish()
                     self._open = None
-                    self.manifest.save(self.path)
-                    sync(manifest_path(self.path))
+                    self.manifest.save(self.path, self.rank)
+                    sync(manifest_path(self.path, self.rank))
                     sync(self._folder)
         except BaseException:
             self._failed = True
@@ -158,37 +194,45 @@ class _OpenShard:
         self.shard = shard
         self.path = folder / shard.file
         self.temporary = self.path.with_name(shard.file + ".tmp")
-        self.rows = 0
-        self.checksums = {name: hashlib.sha256() for name in manifest.widths}
+        axes = {axis_of(name) for name in manifest.widths}
+        self.rows = dict.fromkeys(axes, 0)
+        self.total = {axis: shard.tokens[axis] for axis in axes}
+        self.checksums = dict.fromkeys(manifest.widths, 0)
         self.file = FailsafeFile(self.temporary)
         hdf5 = self.file.hdf5
         hdf5.attrs.update(
             schema=manifest.identity.schema, split=shard.split, dtype=manifest.identity.dtype
         )
-        hdf5["lengths"] = shard.lengths
+        for axis, lengths in shard.lengths.items():
+            hdf5[per_axis("lengths", axis)] = lengths
         hdf5["sentence_ids"] = shard.sentence_ids
         dtype = storage_dtype(manifest.identity.dtype)
         # Contiguous: a run of sentences is one run of bytes, which HDF5 reads without its chunk
         # cache. Each shard's size is known before it is written.
         self.datasets = {
-            name: hdf5.create_dataset(dataset_path(name), (shard.tokens, width), dtype)
+            name: hdf5.create_dataset(
+                dataset_path(name), (shard.tokens[axis_of(name)], width), dtype
+            )
             for name, width in manifest.widths.items()
         }
 
     def append(self, tensors: Mapping[str, np.ndarray]) -> bool:
         """Write the next rows; True when the shard has all of them."""
-        count = {len(rows) for rows in tensors.values()}.pop()
+        counts = {axis_of(name): len(rows) for name, rows in tensors.items()}
         for name, dataset in self.datasets.items():
             rows = np.ascontiguousarray(tensors[name])
+            start, count = self.rows[axis_of(name)], counts[axis_of(name)]
             if rows.dtype != dataset.dtype or rows.shape != (count, dataset.shape[1]):
                 raise ValueError(
                     f"{name}: {rows.dtype} {rows.shape} for {dataset.dtype} {dataset.shape}"
                 )
-            dataset.write_direct(rows, dest_sel=np.s_[self.rows : self.rows + count])
-            self.checksums[name].update(rows.reshape(-1).view(np.uint8).data)
+            dataset.write_direct(rows, dest_sel=np.s_[start : start + count])
+            self.checksums[name] = zlib.crc32(
+                rows.reshape(-1).view(np.uint8).data, self.checksums[name]
+            )
         self.file.check()
-        self.rows += count
-        return self.rows == self.shard.tokens
+        self.rows = {axis: rows + counts[axis] for axis, rows in self.rows.items()}
+        return self.rows == self.total
 
     def finish(self) -> ShardRecord:
         """Give the whole shard its name."""
@@ -197,10 +241,10 @@ class _OpenShard:
         sync(self.path.parent)
         return ShardRecord(
             split=self.shard.split,
-            sentences=len(self.shard.lengths),
+            sentences=len(self.shard.sentence_ids),
             tokens=self.shard.tokens,
             size=self.path.stat().st_size,
-            checksums={name: digest.hexdigest() for name, digest in self.checksums.items()},
+            checksums=self.checksums,
         )
 
     def abandon(self) -> None:

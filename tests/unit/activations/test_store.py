@@ -10,10 +10,11 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from attnreplace.activations import store as store_module
+from attnreplace.activations import layout as layout_module
 from attnreplace.activations.schema import DTYPES, manifest_path, shard_folder
 from attnreplace.activations.store import ActivationStore
 from attnreplace.errors import UserError
+from attnreplace.hosts import axis_of
 
 
 def by_line(samples: Any, store: ActivationStore, **arguments: Any) -> list[list[int]]:
@@ -21,16 +22,19 @@ def by_line(samples: Any, store: ActivationStore, **arguments: Any) -> list[list
     dtype = store.identity.dtype
     batches = []
     for batch in store.batches("train", samples.names, **arguments):
-        parts = {name: batch.tensors[name].split(batch.lengths.tolist()) for name in samples.names}
+        lengths = {name: batch.lengths[axis_of(name)].tolist() for name in samples.names}
+        parts = {name: batch.tensors[name].split(lengths[name]) for name in samples.names}
         lines = []
-        for position, length in enumerate(batch.lengths.tolist()):
+        for position in range(len(batch.lengths["source"])):
             (line,) = (
                 line
                 for line in store.sentence_ids("train").tolist()
                 if all(
                     torch.equal(
                         parts[name][position],
-                        samples.sentence("train", line, length, name, dtype).float(),
+                        samples.sentence(
+                            "train", line, lengths[name][position], name, dtype
+                        ).float(),
                     )
                     for name in samples.names
                 )
@@ -45,8 +49,7 @@ def by_line(samples: Any, store: ActivationStore, **arguments: Any) -> list[list
 def test_batches_hold_what_was_written(samples: Any, dtype: str, seed: int | None) -> None:
     store = samples.store(dtype=dtype)
     batches = by_line(samples, store, batch_tokens=12, seed=seed)
-    kept = [line for line, length in enumerate(samples.lengths["train"]) if length <= 8]
-    assert sorted(line for batch in batches for line in batch) == kept
+    assert sorted(line for batch in batches for line in batch) == samples.kept("train")
     if seed is None:
         assert [line for batch in batches for line in batch] == store.sentence_ids("train").tolist()
 
@@ -58,13 +61,14 @@ def test_batches_are_float32_in_memory_of_their_own(samples: Any) -> None:
     ]
     for name in samples.names:
         assert first.tensors[name].dtype == torch.float32
-        assert first.tensors[name].shape == (34, samples.widths[name])
+        rows = 31 if name.startswith("decoder") else 30
+        assert first.tensors[name].shape == (rows, samples.widths[name])
         first.tensors[name].zero_()
         assert second.tensors[name].any()
 
 
 @given(
-    lengths=st.lists(st.integers(1, 8), min_size=1, max_size=30),
+    pairs=st.lists(st.tuples(st.integers(1, 8), st.integers(1, 8)), min_size=1, max_size=30),
     shard=st.integers(1, 9),
     buffer=st.integers(1, 40),
     tokens=st.integers(8, 40),
@@ -78,17 +82,19 @@ def test_batches_are_float32_in_memory_of_their_own(samples: Any) -> None:
 def test_an_epoch_gives_each_sentence_once(
     samples: Any,
     monkeypatch: Any,
-    lengths: list[int],
+    pairs: list[tuple[int, int]],
     shard: int,
     buffer: int,
     tokens: int,
     seed: int | None,
 ) -> None:
-    monkeypatch.setattr(store_module, "BUFFER_SENTENCES", buffer)
-    store = samples.store(lengths={"train": lengths}, shard_sentences=shard)
+    monkeypatch.setattr(layout_module, "BUFFER_SENTENCES", buffer)
+    source, target = map(list, zip(*pairs, strict=True))
+    lengths = {"train": {"source": source, "target": target}}
+    store = samples.store(lengths=lengths, shard_sentences=shard)
     batches = by_line(samples, store, batch_tokens=tokens, seed=seed)
-    assert sorted(line for batch in batches for line in batch) == list(range(len(lengths)))
-    assert all(sum(lengths[line] for line in batch) <= tokens for batch in batches)
+    assert sorted(line for batch in batches for line in batch) == list(range(len(pairs)))
+    assert all(sum(max(pairs[line]) for line in batch) <= tokens for batch in batches)
     assert store.num_batches("train", batch_tokens=tokens, seed=seed) == len(batches)
 
 
@@ -97,7 +103,7 @@ def test_an_epoch_gives_each_sentence_once(
 def test_skip_leaves_the_rest_as_it_was(
     samples: Any, monkeypatch: Any, buffer: int, seed: int | None
 ) -> None:
-    monkeypatch.setattr(store_module, "BUFFER_SENTENCES", buffer)
+    monkeypatch.setattr(layout_module, "BUFFER_SENTENCES", buffer)
     store = samples.store()
     arguments = {"batch_tokens": 9, "seed": seed, "epoch": 2}
     whole = by_line(samples, store, **arguments)
@@ -107,13 +113,30 @@ def test_skip_leaves_the_rest_as_it_was(
 
 
 def test_order_does_not_depend_on_the_tensors_asked_for(samples: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(store_module, "BUFFER_BYTES", 200)
+    monkeypatch.setattr(layout_module, "BUFFER_BYTES", 200)
     store = samples.store()
     orders = [
-        [batch.lengths.tolist() for batch in store.batches("train", names, batch_tokens=9, seed=1)]
+        [
+            batch.lengths["source"].tolist()
+            for batch in store.batches("train", names, batch_tokens=9, seed=1)
+        ]
         for names in (samples.names, samples.names[:1])
     ]
     assert orders[0] == orders[1]
+
+
+def test_order_does_not_depend_on_the_tensors_that_are_stored(
+    samples: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(layout_module, "BUFFER_BYTES", 200)
+
+    def lines() -> list[list[int]]:
+        return by_line(samples, samples.store(), batch_tokens=9, seed=1)
+
+    of_all = lines()
+    samples.names = [name for name in samples.names if name.startswith("encoder")]
+    samples.widths = {name: samples.widths[name] for name in samples.names}
+    assert lines() == of_all
 
 
 def test_skipped_buffers_are_not_read(samples: Any) -> None:
@@ -137,24 +160,39 @@ def test_what_the_store_says_of_itself(samples: Any) -> None:
     assert store.identity == samples.identity()
     assert store.splits == ["train", "validation"]
     assert store.names == samples.names
-    assert (store.sentences("train"), store.tokens("train")) == (9, 34)
+    assert (store.sentences("train"), store.tokens("train")) == (9, 30)
     assert (store.sentences("validation"), store.tokens("validation")) == (3, 12)
-    assert store.nbytes == (34 + 12) * (4 + 6) * 2
-    lengths, ids = store.lengths("train"), store.sentence_ids("train")
-    assert lengths.dtype == ids.dtype == torch.int64
-    assert lengths.tolist() == [samples.lengths["train"][line] for line in ids]
+    assert (store.tokens("train", "target"), store.tokens("validation", "target")) == (31, 9)
+    assert store.nbytes == (30 + 12) * (4 + 6) * 2 + (31 + 9) * 5 * 2
+    assert store.longest == 8
+    ids = store.sentence_ids("train")
+    for axis, wanted in samples.lengths["train"].items():
+        lengths = store.lengths("train", axis)
+        assert lengths.dtype == ids.dtype == torch.int64
+        assert lengths.tolist() == [wanted[line] for line in ids]
     assert json.loads(json.dumps(store.describe())) == {
         "path": str(samples.path),
         "identity": samples.identity().to_json(),
         "splits": {
-            "train": {"sentences": 9, "tokens": 34, "longest": 7, "dropped": 1},
-            "validation": {"sentences": 3, "tokens": 12, "longest": 6, "dropped": 0},
+            "train": {
+                "sentences": 9,
+                "tokens": {"source": 30, "target": 31},
+                "longest": {"source": 7, "target": 8},
+                "dropped": 2,
+            },
+            "validation": {
+                "sentences": 3,
+                "tokens": {"source": 12, "target": 9},
+                "longest": {"source": 6, "target": 4},
+                "dropped": 0,
+            },
         },
         "tensors": {
-            "encoder.hidden_states.0": {"train": [34, 4], "validation": [12, 4]},
-            "encoder.self.heads.0": {"train": [34, 6], "validation": [12, 6]},
+            "encoder.hidden_states.0": {"train": [30, 4], "validation": [12, 4]},
+            "encoder.self.heads.0": {"train": [30, 6], "validation": [12, 6]},
+            "decoder.self.heads.0": {"train": [31, 5], "validation": [9, 5]},
         },
-        "bytes": 920,
+        "bytes": 1240,
         "shards": 4,
         "versions": {"torch": torch.__version__},
         "created": "2025-01-01T00:00:00+00:00",
@@ -176,7 +214,7 @@ def test_identity_names_both_sides(samples: Any) -> None:
         ActivationStore.open(samples.path, expect=other)
     message = str(caught.value)
     assert f"teacher_digest {'a' * 12} in the store, {'d' * 12} wanted" in message
-    assert "sites [encoder.self.0] in the store, [encoder.self.0, encoder.self.1]" in message
+    assert "sites [decoder.self.0, encoder.self.0] in the store, [encoder.self.0, enc" in message
     assert "tokenizer_digest" not in message
     assert "`attnreplace extract --overwrite`" in message
     assert "\n" not in message
@@ -260,8 +298,11 @@ def test_a_truncated_index_is_named(samples: Any, kept: int) -> None:
     [
         ("{", "manifest.json is not valid JSON"),
         ("[]", r"manifest.json is damaged"),
-        ('{"identity": {"schema": "attnreplace.activations/1"}}', r"manifest.json is damaged"),
-        ('{"identity": {"schema": "attnreplace.activations/9"}}', "schema attnreplace.act.*/9"),
+        ('{"identity": {"schema": "attnreplace.activations/2"}}', r"manifest.json is damaged"),
+        (
+            '{"identity": {"schema": "attnreplace.activations/1"}}',
+            "schema attnreplace.activations/1, .* reads .*/2; run `attnreplace extract --ov",
+        ),
     ],
 )
 def test_a_damaged_manifest_is_named(samples: Any, text: str, message: str) -> None:

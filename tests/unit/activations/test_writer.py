@@ -15,6 +15,7 @@ import torch
 from attnreplace.activations.schema import DTYPES, from_storage
 from attnreplace.activations.store import ActivationStore
 from attnreplace.errors import UserError
+from attnreplace.hosts import axis_of
 
 
 def read_back(store: ActivationStore, split: str, name: str) -> dict[int, torch.Tensor]:
@@ -22,7 +23,8 @@ def read_back(store: ActivationStore, split: str, name: str) -> dict[int, torch.
     with h5py.File(store.path, "r") as file:
         group = file[split]
         values = from_storage(group[name.replace(".", "/")][:], store.identity.dtype)
-        offsets, ids = group["offsets"][:], group["sentence_ids"][:]
+        axis = "target_offsets" if name.startswith("decoder") else "offsets"
+        offsets, ids = group[axis][:], group["sentence_ids"][:]
     return {
         int(line): values[start:stop]
         for line, start, stop in zip(ids, offsets[:-1], offsets[1:], strict=True)
@@ -33,12 +35,12 @@ def read_back(store: ActivationStore, split: str, name: str) -> dict[int, torch.
 def test_what_was_appended_is_read_back_to_the_bit(samples: Any, dtype: str) -> None:
     store = samples.store(dtype=dtype)
     for split, lengths in samples.lengths.items():
-        kept = [line for line, length in enumerate(lengths) if length <= samples.max_length]
         for name in samples.names:
             found = read_back(store, split, name)
-            assert sorted(found) == kept
+            assert sorted(found) == samples.kept(split)
             for line, values in found.items():
-                wanted = samples.sentence(split, line, lengths[line], name, dtype)
+                length = lengths[axis_of(name)][line]
+                wanted = samples.sentence(split, line, length, name, dtype)
                 assert values.dtype == wanted.dtype
                 assert torch.equal(values, wanted)
 
@@ -46,18 +48,21 @@ def test_what_was_appended_is_read_back_to_the_bit(samples: Any, dtype: str) -> 
 def test_index_says_what_it_is(samples: Any) -> None:
     store = samples.store(dtype="bfloat16")
     with h5py.File(store.path, "r") as file:
-        assert file.attrs["schema"] == "attnreplace.activations/1"
+        assert file.attrs["schema"] == "attnreplace.activations/2"
         assert file.attrs["teacher_digest"] == "a" * 64
         assert file.attrs["tokenizer_digest"] == "b" * 64
         assert file.attrs["data_digest"] == "c" * 64
-        assert list(file.attrs["sites"]) == ["encoder.self.0"]
+        assert list(file.attrs["sites"]) == ["decoder.self.0", "encoder.self.0"]
         assert file.attrs["max_length"] == 8
         assert json.loads(file.attrs["versions"]) == {"torch": torch.__version__}
-        assert file["train"].attrs["dropped"] == 1
+        assert file["train"].attrs["dropped"] == 2
         dataset = file["train/encoder/hidden_states/0"]
         assert dataset.dtype == np.uint16
         assert dataset.attrs["dtype"] == "bfloat16"
-        assert dataset.shape == (34, 4)
+        assert dataset.shape == (30, 4)
+        assert file["train/decoder/self/heads/0"].shape == (31, 5)
+        assert file["train/offsets"][-1] == 30
+        assert file["train/target_offsets"][-1] == 31
 
 
 def test_a_moved_store_is_still_whole(samples: Any, tmp_path: Path, monkeypatch: Any) -> None:
@@ -73,11 +78,15 @@ def test_a_moved_store_is_still_whole(samples: Any, tmp_path: Path, monkeypatch:
 
 
 def test_a_split_may_be_empty(samples: Any) -> None:
-    store = samples.store(lengths={"train": [2, 3], "validation": []})
+    none: dict[str, list[int]] = {"source": [], "target": []}
+    store = samples.store(
+        lengths={"train": {"source": [2, 3], "target": [1, 4]}, "validation": none}
+    )
     assert store.sentences("validation") == store.tokens("validation") == 0
     assert list(store.batches("validation", samples.names, batch_tokens=8, seed=1)) == []
     with h5py.File(store.path, "r") as file:
         assert file["validation/encoder/hidden_states/0"].shape == (0, 4)
+        assert file["validation/target_offsets"][:].tolist() == [0]
 
 
 def test_interrupted_writing_goes_on_after_the_last_whole_shard(samples: Any) -> None:
@@ -85,7 +94,7 @@ def test_interrupted_writing_goes_on_after_the_last_whole_shard(samples: Any) ->
         samples.fill(writer, shards=2)
         shard = writer.missing[-1]
         part = samples.rows(shard, slice(0, 1), samples.names[0], "float16")
-        assert len(part) < shard.tokens
+        assert len(part) < shard.tokens["source"]
         raise KeyboardInterrupt
     assert not samples.path.exists()
     folder = samples.path.with_suffix("")
@@ -125,7 +134,7 @@ def test_a_broken_shard_is_written_again_and_read_in_its_place(samples: Any) -> 
     assert all(torch.equal(before[line], after[line]) for line in before)
     ids = store.sentence_ids("train").tolist()
     (batch,) = store.batches("train", samples.names[1:], batch_tokens=99, seed=None)
-    parts = batch.tensors[samples.names[1]].split(batch.lengths.tolist())
+    parts = batch.tensors[samples.names[1]].split(batch.lengths["source"].tolist())
     for line, part in zip(ids, parts, strict=True):
         assert torch.equal(part, before[line].float())
 
@@ -157,7 +166,7 @@ def test_full_disk_names_the_path_and_keeps_whole_shards(samples: Any, monkeypat
 
     monkeypatch.setattr(os, "fsync", full)
     with (
-        pytest.raises(UserError, match=r"disk of .*activations.h5 is full; free 660 B and run"),
+        pytest.raises(UserError, match=r"disk of .*activations.h5 is full; free 860 B and run"),
         samples.writer() as writer,
     ):
         samples.fill(writer)
@@ -176,8 +185,9 @@ from attnreplace.activations.plan import plan_shards
 from attnreplace.activations.schema import StoreIdentity
 from attnreplace.activations.writer import StoreWriter
 from attnreplace.errors import UserError
+from attnreplace.hosts import axis_of
 
-plan = plan_shards({"train": [8] * 100}, 8, 100)
+plan = plan_shards({"train": {"source": [8] * 100}}, 8, 100)
 identity = StoreIdentity("a", "b", "c", ("encoder.self.0",), "float16", 8)
 rows = {"x": np.ones((400, 16), np.float16), "y": np.ones((400, 16), np.float16)}
 for limit in [*range(1000, 62_000, 1500), -1]:
