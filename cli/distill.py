@@ -7,14 +7,22 @@ import typer
 from attnreplace_cli import console
 from attnreplace_cli.options import (
     DEFAULT_RUN,
+    CrossFormOption,
+    HiddenLayersOption,
+    LayersOption,
     MethodOption,
+    OnlineOption,
     OverwriteOption,
+    PositionsOption,
     RunOption,
+    SeedsOption,
     SetOption,
+    SitesOption,
     SizeOption,
     configure,
     methods,
     run_suffix,
+    site_groups,
     sizes,
 )
 
@@ -22,20 +30,46 @@ from attnreplace_cli.options import (
 def distill(
     method: MethodOption = None,
     size: SizeOption = None,
+    sites: SitesOption = None,
+    layers: LayersOption = None,
+    hidden_layers: HiddenLayersOption = None,
+    cross_form: CrossFormOption = None,
+    positions: PositionsOption = None,
     recipe: Annotated[str | None, typer.Option(help="modern or paper.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the activations.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the students.")] = None,
+    objective: Annotated[
+        str | None,
+        typer.Option(help="auto (the recipe's), mse, normalised_mse, cosine, l1 or huber."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of the batches' order and of the first students.")
+    ] = None,
+    seeds: SeedsOption = None,
+    online: OnlineOption = None,
+    placement: Annotated[
+        str | None,
+        typer.Option(help="Several processes: student (each trains some) or data (all share)."),
+    ] = None,
+    part: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N", help="Only this share of the students; the last part joins them all."
+        ),
+    ] = None,
     run: RunOption = DEFAULT_RUN,
     assignments: SetOption = None,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Train attention-free students on the captured activations, all on one reading.
 
-    Example: attnreplace distill --method alrr --size m
+    Several devices: accelerate launch -m attnreplace_cli.main distill. Job arrays: --part 2/8.
+
+    Example: attnreplace distill --method alr --size m --sites decoder,cross --layers 0-2
     """
     progress = console.progress()
     from attnreplace.distill.distill import distill as distill_students
+    from attnreplace.distill.shares import Share
     from attnreplace.rundir import RunDir
     from attnreplace.splice.bundle import load_bundle_config
 
@@ -43,18 +77,33 @@ def distill(
     options = {
         "methods": methods(method),
         "sizes": sizes(size),
+        "sites": site_groups(sites),
+        "layers": layers,
+        "hidden_layers": hidden_layers,
+        "cross_form": cross_form,
+        "positions": positions,
         "recipe": recipe,
         "epochs": epochs,
         "learning_rate": learning_rate,
+        "objective": objective,
         "seed": seed,
+        "seeds": seeds,
+        "online": online,
+        "placement": placement,
     }
     config = configure(directory, {"distill": options}, assignments)
-    names = distill_students(directory, config.distill, overwrite=overwrite, progress=progress)
+    share = Share() if part is None else Share.parse(part)
+    names = distill_students(
+        directory, config.distill, part=share, overwrite=overwrite, progress=progress
+    )
     rows = []
     for name in names:
         training = load_bundle_config(directory.students / name).training
         errors = training["relative_mse"]
         mean = sum(errors.values()) / len(errors)
         rows.append([name, f"{training['parameters']:,}", str(len(errors)), f"{mean:.4f}"])
+    if not rows:
+        console.done("students of this part:", directory.path / "distill.parts")
+        return
     console.show_table(["bundle", "parameters", "layers", "relative error"], rows)
     console.done("students:", directory.students, f"attnreplace eval --bleu{run_suffix(run)}")

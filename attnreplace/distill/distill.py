@@ -1,57 +1,109 @@
 """The stage `distill`: from the activation store to bundles of trained students."""
 
 import dataclasses
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from functools import partial
 
-import psutil
-import torch
-
+from attnreplace.activations.source import ActivationSource
 from attnreplace.activations.store import ActivationStore
-from attnreplace.checkpoint import load_state, load_tensors, save_tensors
 from attnreplace.digest import digest_json
 from attnreplace.distill.config import DistillConfig
-from attnreplace.distill.cuts import Cut, target_spreads, tensor_names
-from attnreplace.distill.loop import Loop, checkpointed_trainees
-from attnreplace.distill.objectives import TargetSpread
-from attnreplace.distill.trainee import BYTES_PER_PARAMETER, Trainee, TraineeKey
+from attnreplace.distill.cuts import Cut
+from attnreplace.distill.parts import Parts, history
+from attnreplace.distill.plan import plan_bundles
+from attnreplace.distill.shares import Share
+from attnreplace.distill.team import Team, wait_for
+from attnreplace.distill.trainee import TraineeKey
+from attnreplace.distill.training import Order, Training
 from attnreplace.errors import UserError
-from attnreplace.hosts import Location, Site, host_for
+from attnreplace.hosts import Site, host_for
 from attnreplace.methods import get_method
 from attnreplace.progress import NullProgress, Progress
 from attnreplace.rundir import RunDir, read_json, write_json
-from attnreplace.splice.bundle import BundleConfig, build_students, save_bundle
-from attnreplace.students import build_student, student_config
+from attnreplace.splice.bundle import BundleConfig, save_bundle
 from attnreplace.teacher.load import Teacher, load_teacher
-from attnreplace.versions import versions
 
-MEMORY_SHARE = 0.6
-"""Of the free memory, what students in training may fill."""
+OF_STORE = (
+    "teacher_digest",
+    "tokenizer_digest",
+    "data_digest",
+    "dtype",
+    "max_length",
+    "max_train",
+)
+"""What of a store's identity decides how a student comes out; the other sites in it do not."""
+IRRELEVANT = (
+    # What else is trained beside a student, and how often it is saved.
+    "methods",
+    "sizes",
+    "sites",
+    "layers",
+    "max_students",
+    "checkpoint_minutes",
+    "read_megabytes",
+    # Who trains it and how it gets the same numbers.
+    "placement",
+    "online",
+    # In the student's or the bundle's own configuration.
+    "seeds",
+    "hidden_layers",
+    "cross_form",
+    "positions",
+)
+"""Settings that do not count where students of one configuration are compared."""
 
 
 def distill(
     run: RunDir,
     config: DistillConfig,
     *,
+    part: Share = Share(),  # noqa: B008
     overwrite: bool = False,
     progress: Progress = NullProgress(),  # noqa: B008
 ) -> list[str]:
-    """Train a bundle for every method and size, all of them on one reading of the store.
+    """Train a bundle for every method, size, seed and group of sites.
 
-    As many students as the memory holds train side by side, each on the teacher's own
-    activations with an optimiser of its own, exactly as if it were alone. An interrupted
-    training goes on from its checkpoint. Finished bundles of the same settings are kept.
+    As many students as the memory holds train side by side on one reading of the activations,
+    each with an optimiser of its own, exactly as if it were alone. An interrupted training goes
+    on from its checkpoint. Finished bundles of the same settings are kept.
+
+    Students of several jobs, each with a `part` of its own, meet in the run directory: whoever
+    finishes last assembles the bundles. Processes that `accelerate launch` or `torchrun` started
+    share the students of their job out among themselves, or the batches: see
+    `DistillConfig.placement`.
+
+    Args:
+        part: the share of the students to train.
+        overwrite: replace bundles of that name with other settings.
 
     Returns:
-        Names of the bundles asked for.
+        Names of the bundles asked for that are there; with one part, that is all of them.
 
     Raises:
-        UserError: no teacher, no store, a store of another teacher, or a bundle of that name with
-            other settings while `overwrite` is False.
+        UserError: no teacher, no store, a store of another teacher or without the sites asked for,
+            no method that works there, or a bundle of that name with other settings while
+            `overwrite` is False.
     """
+    team = Team.launched()
     teacher = load_teacher(run.teacher)
-    store = ActivationStore.open(run.activations)
-    store.require(teacher_digest=teacher.digest, tokenizer_digest=teacher.tokenizer_digest)
-    return _Distillation(run, teacher, store, config, progress).execute(overwrite)
+    teacher.model.to(team.device)  # type: ignore[arg-type]
+    source = _source(run, teacher, config)
+    source.require(teacher_digest=teacher.digest, tokenizer_digest=teacher.tokenizer_digest)
+    return _Distillation(run, teacher, source, config, part, team, progress).execute(overwrite)
+
+
+def _source(run: RunDir, teacher: Teacher, config: DistillConfig) -> ActivationSource:
+    if not config.online:
+        return ActivationStore.open(run.activations, read_megabytes=config.read_megabytes)
+    from attnreplace.activations.online import OnlineActivations
+
+    extract = run.config().extract
+    wanted = dataclasses.replace(
+        extract,
+        sites=config.sites or extract.sites,
+        layers=config.layers or extract.layers,
+    )
+    return OnlineActivations(teacher, run.corpus(), wanted)
 
 
 class _Distillation:
@@ -59,219 +111,146 @@ class _Distillation:
         self,
         run: RunDir,
         teacher: Teacher,
-        store: ActivationStore,
+        source: ActivationSource,
         config: DistillConfig,
+        part: Share,
+        team: Team,
         progress: Progress,
     ) -> None:
-        self.run, self.teacher, self.store = run, teacher, store
-        self.config, self.progress = config, progress
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        model = teacher.model
-        model.to(self.device)  # type: ignore[arg-type]
-        host = host_for(model)
-        self.locations: dict[str, Location] = {
-            name: host.locate(model, Site.parse(name)) for name in store.identity.sites
-        }
+        self.run, self.teacher, self.source = run, teacher, source
+        self.config, self.part, self.team = config, part, team
+        self.progress = progress
         settings = dataclasses.asdict(config)
-        # What else is trained beside a student, and how often it is saved, changes nothing in it.
-        for irrelevant in ("methods", "sizes", "max_students", "checkpoint_minutes"):
-            del settings[irrelevant]
-        self.settings = settings
-        self.inputs = digest_json({"store": store.identity.to_json(), "settings": settings})
-        self.parts = run.path / "distill.parts"
-        self.checkpoint = run.path / "distill.checkpoint.safetensors"
+        self.settings = {k: value for k, value in settings.items() if k not in IRRELEVANT}
+        identity = {name: getattr(source.identity, name) for name in OF_STORE}
+        self.inputs = digest_json({"store": identity, "settings": self.settings})
+        self.parts = Parts(run.path / "distill.parts")
 
     def execute(self, overwrite: bool) -> list[str]:
-        bundles = {
-            bundle.name: bundle
-            for method in self.config.methods
-            for size in self.config.sizes
-            for bundle in [self._bundle(method, size)]
-        }
-        missing = [name for name in bundles if not self._finished(name, overwrite)]
-        if missing:
+        """Train this process' students and, in the first process, assemble what is complete."""
+        bundles = plan_bundles(self.teacher, self.source, self.config, self.progress)
+        missing = {name: b for name, b in bundles.items() if not self._done(b, overwrite)}
+        # The same division for all, whatever is finished when a process or a job comes to it.
+        orders = {order.key: order for bundle in bundles.values() for order in self._orders(bundle)}
+        sizes = {key: order.shape.num_parameters() for key, order in orders.items()}
+        ours = self.part.of(sizes)
+        mine = ours
+        if self.config.placement == "student":
+            among = Share(self.team.index + 1, self.team.count)
+            mine = among.of({key: sizes[key] for key in ours})
+        # Nobody trains or assembles before all know what is missing.
+        self.team.meet()
+        if missing and self.team.leads and self.run.config().distill != self.config:
             self.run.update_config(distill=self.config)
-        spreads = self._spreads([bundles[name] for name in missing])
-        for names in self._passes([bundles[name] for name in missing]):
-            self._train([(key, bundles[key.bundle]) for key in names], spreads)
-        for name in missing:
-            self._assemble(bundles[name])
-            self.progress.note(f"students: {self.run.students / name}")
-        return list(bundles)
+        self._training().train([orders[key] for key in mine if key.bundle in missing])
+        if self.team.leads:
+            self._assemble(missing, [orders[key] for key in ours])
+        elif self.part.count == 1:
+            wait_for(lambda: all(map(self._finished, missing.values())))
+        there = [name for name, bundle in bundles.items() if self._finished(bundle)]
+        if self.team.leads and len(there) == len(bundles):
+            self.parts.close()
+        elif len(there) < len(bundles):
+            self.progress.note(
+                f"part {self.part} is done; {len(bundles) - len(there)} of {len(bundles)} bundles "
+                "wait for students of other parts"
+            )
+        return there
 
-    def _bundle(self, method_name: str, size: str) -> BundleConfig:
-        method = get_method(method_name)
-        positions = self.teacher.max_length
-        students = {
-            site: student_config(method, size, location, positions)
-            for site, location in self.locations.items()
-        }
-        return BundleConfig(
-            name=f"{method.name}-{size}",
-            method=method.name,
-            family="shallow_ff",
-            size=size,
-            positions=positions,
-            students=students,
-            teacher_digest=self.teacher.digest,
-            tokenizer_digest=self.teacher.tokenizer_digest,
-            recipe=self.config.recipe,
-            seed=self.config.seed,
-            versions=versions(),
-        )
+    def _training(self) -> Training:
+        """The training of this process, with a checkpoint of its own."""
+        words, team = ["distill"], self.team
+        if self.part.count > 1:
+            words.append(f"part{self.part.index}of{self.part.count}")
+        if self.config.placement == "student":
+            if team.count > 1:
+                words.append(f"process{team.index + 1}of{team.count}")
+            team = Team(device=team.device, on_machine=team.on_machine)
+        checkpoint = self.run.path / f"{'.'.join(words)}.checkpoint.safetensors"
+        return Training(self.source, self.config, team, self.parts, checkpoint, self.progress)
 
-    def _finished(self, name: str, overwrite: bool) -> bool:
-        path = self.run.students / name / "config.json"
+    def _orders(self, bundle: BundleConfig) -> Iterator[Order]:
+        model, method = self.teacher.model, get_method(bundle.method)
+        for site, shape in bundle.students.items():
+            digest = digest_json(
+                {
+                    "inputs": self.inputs,
+                    "method": bundle.method,
+                    "student": dataclasses.asdict(shape),
+                    "seed": bundle.seed,
+                }
+            )
+            cut = Cut(method, host_for(model).locate(model, Site.parse(site)))
+            yield Order(TraineeKey(bundle.name, site), bundle, cut, digest)
+
+    def _finished(self, bundle: BundleConfig) -> bool:
+        """Whether the bundle is there, of the same inputs and the same students."""
+        path = self.run.students / bundle.name / "config.json"
         if not path.is_file():
             return False
-        if read_json(path).get("training", {}).get("inputs_digest") == self.inputs:
-            self.progress.note(f"{path.parent} is finished: nothing to do")
+        found = read_json(path)
+        if found.get("training", {}).get("inputs_digest") != self.inputs:
+            return False
+        there = BundleConfig.from_json(found, str(path))
+        return there.students == bundle.students and there.seed == bundle.seed
+
+    def _done(self, bundle: BundleConfig, overwrite: bool) -> bool:
+        """Whether there is nothing to do; refuses to replace something else unasked."""
+        path = self.run.students / bundle.name
+        if self._finished(bundle):
+            if self.team.leads:
+                self.parts.remove(bundle)  # left by a job that was killed here
+            self.progress.note(f"{path} is finished: nothing to do")
             return True
-        if not overwrite:
+        if (path / "config.json").is_file() and not overwrite:
             raise UserError(
-                f"{path.parent} holds students of other settings or another teacher; "
+                f"{path} holds students of other settings or another teacher; "
                 "add --overwrite to replace them"
             )
         return False
 
-    def _cut(self, bundle: BundleConfig, site: str) -> Cut:
-        return Cut(get_method(bundle.method), self.locations[site])
+    def _assemble(self, missing: Mapping[str, BundleConfig], ours: list[Order]) -> None:
+        """Write every bundle whose students are all there."""
+        for bundle in missing.values():
+            # Students of this job may be with its other processes; those of other jobs are not
+            # waited for, and a job that was quicker may have written the bundle.
+            own = [order for order in ours if order.bundle is bundle]
+            wait_for(partial(self._settled, own, bundle))
+            if self.part.count == 1:
+                self._write(bundle)
+            elif self._there(orders := [*self._orders(bundle)]):
+                with self.parts.claim(bundle) as claimed:
+                    if claimed and self._there(orders):
+                        self._write(bundle)
 
-    def _spreads(self, bundles: list[BundleConfig]) -> dict[str, TargetSpread]:
-        cuts = [self._cut(bundle, site) for bundle in bundles for site in bundle.sites]
-        if not cuts:
-            return {}
-        batches = self.store.batches(
-            "validation", tensor_names(cuts), batch_tokens=self.config.batch_tokens, seed=None
-        )
-        return target_spreads(batches, {cut.name: cut for cut in cuts}, self.device)
+    def _settled(self, own: list[Order], bundle: BundleConfig) -> bool:
+        return self._there(own) or self._finished(bundle)
 
-    def _passes(self, bundles: list[BundleConfig]) -> list[list[TraineeKey]]:
-        """Students that train side by side, an interrupted pass first."""
-        sizes = {
-            TraineeKey(bundle.name, site): student.num_parameters() * BYTES_PER_PARAMETER
-            for bundle in bundles
-            for site, student in bundle.students.items()
-            if not self._part_done(TraineeKey(bundle.name, site))
-        }
-        held = set(checkpointed_trainees(self.checkpoint, self.inputs))
-        first = [key for key in sizes if str(key) in held]
-        passes = [first] if first else []
-        room = self._memory() * MEMORY_SHARE
-        most = self.config.max_students or len(sizes)
-        filled = room  # Nobody joins an interrupted pass: it stands somewhere in an epoch.
-        for key, size in sizes.items():
-            if key in first:
-                continue
-            if filled + size > room or len(passes[-1]) >= most:
-                passes.append([])
-                filled = 0.0
-            passes[-1].append(key)
-            filled += size
-        if len(passes) > 1:
-            self.progress.note(
-                f"{len(sizes)} students need {sum(sizes.values()) / 2**30:.1f} GiB to train and "
-                f"{room / 2**30:.1f} GiB are free: {len(passes)} passes"
-            )
-        return passes
+    def _there(self, orders: list[Order]) -> bool:
+        return all(self.parts.done(order.key, order.digest) for order in orders)
 
-    def _memory(self) -> int:
-        if self.device.type == "cuda":
-            return torch.cuda.mem_get_info(self.device)[0]
-        return psutil.virtual_memory().available
-
-    def _train(
-        self, keys: list[tuple[TraineeKey, BundleConfig]], spreads: dict[str, TargetSpread]
-    ) -> None:
-        trainees = []
-        for key, bundle in keys:
-            cut, spread = self._cut(bundle, key.site), spreads[self._cut(bundle, key.site).name]
-            one_site = dataclasses.replace(bundle, students={key.site: bundle.students[key.site]})
-            (student,) = build_students(one_site, self.config.seed).values()
-            width = bundle.students[key.site].d_out
-            variance = max(spread.total / max(1, spread.count * width), 1e-12)
-            trainees.append(
-                Trainee(
-                    key,
-                    cut.method,
-                    cut.location,
-                    student.to(self.device),
-                    self.config,
-                    variance,
-                )
-            )
-        loop = Loop(
-            self.store,
-            trainees,
-            spreads,
-            self.config,
-            self.device,
-            self.checkpoint,
-            self.inputs,
-            self.progress,
-        )
-        seconds = loop.run()
-        for trainee in trainees:
-            state = {
-                "inputs_digest": self.inputs,
-                "errors": trainee.errors,
-                "train_losses": trainee.train_losses,
-                "best_epoch": trainee.best_epoch,
-                "seconds": seconds,
-                "students_in_pass": len(trainees),
-            }
-            save_tensors(self._part(trainee.key), trainee.student.state_dict(), state)
-        self.checkpoint.unlink(missing_ok=True)
-
-    def _part(self, key: TraineeKey) -> Path:
-        return self.parts / f"{key.bundle}.{key.site}.safetensors"
-
-    def _part_done(self, key: TraineeKey) -> bool:
-        path = self._part(key)
-        return path.exists() and load_state(path)["inputs_digest"] == self.inputs
-
-    def _assemble(self, bundle: BundleConfig) -> None:
-        """Join the finished students of a bundle and write it."""
-        students, states = {}, {}
-        for site, shape in bundle.students.items():
-            tensors, states[site] = load_tensors(self._part(TraineeKey(bundle.name, site)))
-            with torch.device("meta"):
-                student = build_student(shape)
-            student.load_state_dict(tensors, assign=True)
-            students[Site.parse(site)] = student
+    def _write(self, bundle: BundleConfig) -> None:
+        """Join the finished students of a bundle."""
+        students, states = self.parts.load(bundle)
+        axis = next(iter(self._orders(bundle))).cut.location.axis
         training = {
             "inputs_digest": self.inputs,
             "settings": self.settings,
             "relative_mse": {
-                s: state["errors"][state["best_epoch"]] for s, state in states.items()
+                site: state["errors"][state["best_epoch"]] for site, state in states.items()
             },
             "best_epoch": {site: state["best_epoch"] + 1 for site, state in states.items()},
             "parameters": sum(shape.num_parameters() for shape in bundle.students.values()),
-            "sentences": self.store.sentences("train"),
-            "tokens": self.store.tokens("train"),
+            "sentences": self.source.sentences("train"),
+            "tokens": self.source.tokens("train", axis),
             "seconds": max(state["seconds"] for state in states.values()),
             "students_in_pass": max(state["students_in_pass"] for state in states.values()),
-            "device": str(self.device),
+            "device": str(self.team.device),
         }
         folder = self.run.students / bundle.name
+        # The bundle counts as finished with its configuration, which is written last of all.
+        (folder / "config.json").unlink(missing_ok=True)
+        write_json(folder / "history.json", history(states))
         save_bundle(folder, dataclasses.replace(bundle, training=training), students)
-        epochs = max(len(state["errors"]) for state in states.values())
-        history = [
-            {
-                "epoch": epoch + 1,
-                "train_loss": {
-                    s: st["train_losses"][epoch]
-                    for s, st in states.items()
-                    if epoch < len(st["errors"])
-                },
-                "relative_mse": {
-                    s: st["errors"][epoch] for s, st in states.items() if epoch < len(st["errors"])
-                },
-            }
-            for epoch in range(epochs)
-        ]
-        write_json(folder / "history.json", history)
-        for site in bundle.sites:
-            self._part(TraineeKey(bundle.name, site)).unlink()
-        if not any(self.parts.iterdir()):
-            self.parts.rmdir()
+        self.parts.remove(bundle)
+        self.progress.note(f"students: {folder}")

@@ -1,6 +1,7 @@
 """Training students side by side: every batch is read once and feeds all of them."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attnreplace.activations.store import ActivationStore
+from attnreplace.activations.ragged import ActivationBatch
+from attnreplace.activations.source import ActivationSource
 from attnreplace.checkpoint import load_state, load_tensors, save_tensors
 from attnreplace.distill.config import DistillConfig
-from attnreplace.distill.cuts import Cut, padded_cuts, tensor_names
+from attnreplace.distill.cuts import Example, examples, tensor_names
+from attnreplace.distill.figures import FIGURES_SECONDS, describe, figures, summary
 from attnreplace.distill.objectives import TargetSpread
+from attnreplace.distill.team import Team
 from attnreplace.distill.trainee import Trainee
-from attnreplace.progress import Progress
+from attnreplace.progress import Progress, Task
 
 
 @dataclass
@@ -25,51 +29,69 @@ class _Counters:
     seconds: float = 0.0
 
 
+class _Crews:
+    """Students in training, by the cut they share."""
+
+    def __init__(self, trainees: list[Trainee]) -> None:
+        cuts = {trainee.cut.name: trainee.cut for trainee in trainees}
+        self._cuts = list(cuts.values())
+        self._of = {name: [t for t in trainees if t.cut.name == name] for name in cuts}
+        self.tensor_names = tensor_names(self._cuts)
+        """What they read."""
+
+    def feed(self, batch: ActivationBatch, team: Team) -> Iterator[tuple[Trainee, Example]]:
+        """Every student with what the batch has for it; each cut is computed once."""
+        for cut, example in examples(batch, self._cuts, team):
+            for trainee in self._of[cut.name]:
+                yield trainee, example
+
+
 class Loop:
     """One pass over the activations for some students, resumable to the bit."""
 
     def __init__(
         self,
-        store: ActivationStore,
+        source: ActivationSource,
         trainees: list[Trainee],
         spreads: dict[str, TargetSpread],
         config: DistillConfig,
-        device: torch.device,
+        team: Team,
         checkpoint: Path,
-        inputs: str,
         progress: Progress,
     ) -> None:
         """Set up, or take up from the checkpoint.
 
         Args:
-            store: where the activations come from.
+            source: where the activations come from.
             trainees: the students; each batch feeds all that are not resting.
             spreads: moments of each cut's target on the validation split, by the cut's name.
             config: epochs, batches, seed.
-            device: where the students are.
+            team: the processes that share the batches; its device is where the students are.
             checkpoint: file to resume from, and to write to.
-            inputs: digest of everything the training depends on.
-            progress: one task an epoch.
+            progress: one task for the whole pass.
         """
-        self.store, self.trainees, self.spreads = store, trainees, spreads
-        self.config, self.device, self.progress = config, device, progress
-        self.checkpoint, self.inputs = checkpoint, inputs
+        self.source, self.trainees, self.spreads = source, trainees, spreads
+        self.config, self.team, self.progress = config, team, progress
+        self.checkpoint = checkpoint
         self.autocast = config.precision == "bf16" or (
-            config.precision == "auto" and device.type == "cuda"
+            config.precision == "auto" and team.device.type == "cuda"
         )
         self.counters = _Counters()
         self._saved = time.monotonic()
+        self._shown = float("-inf")
         self._resume()
 
     def run(self) -> float:
         """Train to the end; returns the seconds it took, those before an interruption included."""
         counters, config = self.counters, self.config
-        while counters.epoch < config.epochs and self._active():
-            self._train_epoch()
-            self._validate()
-            counters.epoch, counters.batch = counters.epoch + 1, 0
-            if counters.epoch < config.epochs and self._due():
-                self._save()
+        batches = sum(self._num_batches(epoch) for epoch in range(config.epochs))
+        with self.progress.task(describe(self.trainees), batches, counters.step) as task:
+            while counters.epoch < config.epochs and self._active():
+                self._train_epoch(task)
+                self._validate()
+                counters.epoch, counters.batch = counters.epoch + 1, 0
+                if counters.epoch < config.epochs and self._due():
+                    self._save()
         for trainee in self.trainees:
             trainee.restore_best()
         return counters.seconds
@@ -77,79 +99,76 @@ class Loop:
     def _active(self) -> list[Trainee]:
         return [trainee for trainee in self.trainees if not trainee.resting]
 
+    def _crews(self) -> _Crews:
+        return _Crews(self._active())
+
     def _num_batches(self, epoch: int) -> int:
-        return self.store.num_batches(
+        return self.source.num_batches(
             "train", batch_tokens=self.config.batch_tokens, seed=self.config.seed, epoch=epoch
         )
 
-    def _train_epoch(self) -> None:
+    def _train_epoch(self, task: Task) -> None:
         config, counters = self.config, self.counters
-        trainees = self._active()
-        cuts = {cut.name: cut for cut in map(_cut, trainees)}
+        crews = self._crews()
         total = config.epochs * self._num_batches(0)
-        for trainee in trainees:
+        for trainee in self._active():
             trainee.student.train()
-        batches = self.store.batches(
+        batches = self.source.batches(
             "train",
-            tensor_names(cuts.values()),
+            crews.tensor_names,
             batch_tokens=config.batch_tokens,
             seed=config.seed,
             epoch=counters.epoch,
             skip=counters.batch,
         )
-        description = f"{self._describe()}, epoch {counters.epoch + 1}/{config.epochs}"
-        with self.progress.task(
-            description, self._num_batches(counters.epoch), counters.batch
-        ) as task:
-            started = time.monotonic()
-            for batch in batches:
-                for name, x, target, mask in padded_cuts(batch, cuts, self.device):
-                    for trainee in trainees:
-                        if _cut(trainee).name == name:
-                            trainee.update(x, target, mask, counters.step, total, self.autocast)
-                counters.step += 1
-                counters.batch += 1
-                task.advance(1)
-                now = time.monotonic()
-                counters.seconds += now - started
-                started = now
-                if self._due():
-                    self._save()
+        started = time.monotonic()
+        for batch in batches:
+            for trainee, example in crews.feed(batch, self.team):
+                trainee.update(example, counters.step, total, self.autocast, self.team)
+            counters.step += 1
+            counters.batch += 1
+            task.advance(1, **self._figures())
+            now = time.monotonic()
+            counters.seconds += now - started
+            started = now
+            if self._due():
+                self._save()
 
     @torch.no_grad()
     def _validate(self) -> None:
         started = time.monotonic()
-        trainees = self._active()
-        cuts = {cut.name: cut for cut in map(_cut, trainees)}
-        errors = {trainee.key: 0.0 for trainee in trainees}
+        crews, trainees = self._crews(), self._active()
+        errors: dict[Trainee, Tensor] = {}
         for trainee in trainees:
             trainee.student.eval()
-        for batch in self.store.batches(
+        for batch in self.source.batches(
             "validation",
-            tensor_names(cuts.values()),
+            crews.tensor_names,
             batch_tokens=self.config.batch_tokens,
             # Mixed by length, so that batches hold little padding; the order is of no account.
             seed=0,
         ):
-            for name, x, target, mask in padded_cuts(batch, cuts, self.device):
-                for trainee in trainees:
-                    if _cut(trainee).name == name:
-                        errors[trainee.key] += trainee.error(x, target, mask, self.autocast)
+            for trainee, example in crews.feed(batch, self.team):
+                error = trainee.error(example, self.autocast) * example.weight
+                errors[trainee] = errors[trainee] + error if trainee in errors else error
+        self.team.add_up(list(errors.values()))
         for trainee in trainees:
-            trainee.end_epoch(errors[trainee.key] / self.spreads[_cut(trainee).name].total)
+            trainee.end_epoch(float(errors[trainee]) / self.spreads[trainee.cut.name].total)
         self.counters.seconds += time.monotonic() - started
-        self.progress.note(f"epoch {self.counters.epoch + 1}: relative error {self._summary()}")
+        self.progress.note(
+            f"epoch {self.counters.epoch + 1}/{self.config.epochs}: "
+            f"relative error {summary(self.trainees)}"
+        )
 
-    def _summary(self) -> str:
-        """Mean relative error of each bundle over its sites."""
-        bundles: dict[str, list[float]] = {}
-        for trainee in self.trainees:
-            bundles.setdefault(trainee.key.bundle, []).append(trainee.errors[trainee.best_epoch])
-        means = {name: sum(values) / len(values) for name, values in bundles.items()}
-        return ", ".join(f"{name} {mean:.4f}" for name, mean in means.items())
-
-    def _describe(self) -> str:
-        return "distill " + " ".join(sorted({trainee.key.bundle for trainee in self.trainees}))
+    def _figures(self) -> dict[str, str]:
+        """Loss and error by group, every now and then: on a GPU a look at them has to wait."""
+        now = time.monotonic()
+        if now - self._shown < FIGURES_SECONDS:
+            return {}
+        self._shown = now
+        return {"epoch": f"{self.counters.epoch + 1}/{self.config.epochs}"} | figures(
+            self._active()
+        )
 
     def _due(self) -> bool:
         now = time.monotonic()
@@ -159,21 +178,22 @@ class Loop:
         return True
 
     def _save(self) -> None:
+        if not self.team.leads:
+            return
         tensors: dict[str, Tensor] = {}
         states: dict[str, Any] = {}
         for trainee in self.trainees:
             more, states[str(trainee.key)] = trainee.state()
             tensors |= more
-        state = {"inputs_digest": self.inputs, **asdict(self.counters), "trainees": states}
-        save_tensors(self.checkpoint, tensors, state)
+        save_tensors(self.checkpoint, tensors, {**asdict(self.counters), "trainees": states})
 
     def _resume(self) -> None:
         if not self.checkpoint.exists():
             return
         tensors, state = load_tensors(self.checkpoint)
         states = state.pop("trainees")
-        held = all(str(trainee.key) in states for trainee in self.trainees)
-        if state.pop("inputs_digest") != self.inputs or not held:
+        held = _digests(states)
+        if any(held.get(str(trainee.key)) != trainee.digest for trainee in self.trainees):
             return
         for trainee in self.trainees:
             trainee.restore(tensors, states[str(trainee.key)])
@@ -183,13 +203,12 @@ class Loop:
         )
 
 
-def checkpointed_trainees(checkpoint: Path, inputs: str) -> list[str]:
-    """Which students a checkpoint holds; none if it belongs to another training."""
+def checkpointed_trainees(checkpoint: Path) -> dict[str, str]:
+    """Which students a checkpoint holds, with the digest of what each depends on."""
     if not checkpoint.exists():
-        return []
-    state = load_state(checkpoint)
-    return list(state["trainees"]) if state["inputs_digest"] == inputs else []
+        return {}
+    return _digests(load_state(checkpoint)["trainees"])
 
 
-def _cut(trainee: Trainee) -> Cut:
-    return Cut(trainee.method, trainee.location)
+def _digests(states: dict[str, Any]) -> dict[str, str]:
+    return {key: figures.get("digest", "") for key, figures in states.items()}

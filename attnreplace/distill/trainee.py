@@ -8,9 +8,9 @@ from torch import Tensor
 
 from attnreplace.checkpoint import optimizer_tensors, restore_optimizer
 from attnreplace.distill.config import DistillConfig
-from attnreplace.distill.objectives import squared_error
-from attnreplace.hosts import Location
-from attnreplace.methods import Method
+from attnreplace.distill.cuts import Cut, Example
+from attnreplace.distill.objectives import get_objective, squared_error
+from attnreplace.distill.team import Team
 from attnreplace.schedule import learning_rate
 from attnreplace.students import Student
 
@@ -19,9 +19,6 @@ PAPER_RATES = {"alr": 1e-4}
 MODERN_RATE = 2e-3
 WARMUP = 0.05
 """Share of all updates, recipe `modern`."""
-
-BYTES_PER_PARAMETER = 24
-"""Weight, gradient, two moments, best weights, and room for a temporary copy; float32."""
 
 
 @dataclass(frozen=True)
@@ -41,28 +38,28 @@ class Trainee:
     def __init__(
         self,
         key: TraineeKey,
-        method: Method,
-        location: Location,
+        cut: Cut,
         student: Student,
         config: DistillConfig,
         variance: float,
+        digest: str,
     ) -> None:
         """Set up the optimiser.
 
         Args:
             key: which student this is.
-            method: its cut.
-            location: its site in the teacher.
+            cut: what it reads and predicts.
             student: freshly initialised, on its device.
-            config: recipe and rates.
-            variance: of the target; recipe `modern` divides the loss by it, so that losses of
-                layers compare.
+            config: recipe, rates and objective.
+            variance: of the target, which some objectives measure in.
+            digest: of everything that its training depends on.
         """
-        self.key, self.method, self.location, self.config = key, method, location, config
+        self.key, self.cut, self.config, self.digest = key, cut, config, digest
         self.student = student
         self.modern = config.recipe == "modern"
-        self.variance = variance if self.modern else 1.0
-        recipe_rate = MODERN_RATE if self.modern else PAPER_RATES.get(method.name, 1e-3)
+        self.variance = variance
+        self.objective = get_objective(config.objective, config.recipe)
+        recipe_rate = MODERN_RATE if self.modern else PAPER_RATES.get(cut.method.name, 1e-3)
         self.peak = config.learning_rate or recipe_rate
         self.optimizer = torch.optim.AdamW(
             student.parameters(),
@@ -77,8 +74,13 @@ class Trainee:
         self.errors: list[float] = []
         """Relative error on the validation split after each epoch."""
         self.train_losses: list[float] = []
-        self._loss_sum = torch.zeros((), dtype=torch.float64)
-        self._loss_values = 0
+        # On the student's device: reading a figure would wait for a GPU at every update.
+        self._device = next(student.parameters()).device
+        self._loss_sum = self._zero()
+        self._loss_terms = 0
+
+    def _zero(self) -> Tensor:
+        return torch.zeros((), dtype=torch.float64, device=self._device)
 
     @property
     def resting(self) -> bool:
@@ -94,56 +96,61 @@ class Trainee:
             return len(self.errors) - 1
         return self.errors.index(min(self.errors))
 
-    def update(
-        self, x: Tensor, target: Tensor, mask: Tensor, step: int, total: int, autocast: bool
-    ) -> None:
+    def update(self, example: Example, step: int, total: int, autocast: bool, team: Team) -> None:
         """One update.
 
         Args:
-            x: input `(batch, seq, d_model)`.
-            target: `(batch, seq, d_out)`, zero at padding.
-            mask: `(batch, seq)` bool.
+            example: what the batch has for this student's cut.
             step: number of this update, from 0.
             total: updates in the whole training.
             autocast: whether matrix products run in bfloat16.
+            team: the processes that share the batch.
         """
-        rate = (
-            self.peak
-            if not self.modern
-            else learning_rate(
-                step,
-                peak=self.peak,
-                warmup=max(1, round(WARMUP * total)),
-                total=total,
-                schedule=self.config.schedule,
-            )
-        )
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        error = self._error(x, target, mask, autocast)
-        values = int(mask.sum()) * target.shape[-1]
-        (error / (values * self.variance)).backward()
+            group["lr"] = self._rate(step, total)
+        output = self._output(example, autocast)
+        loss = self.objective.total(output, example.target, self.variance) * example.weight
+        terms = self.objective.terms(example.tokens, output.shape[-1])
+        (loss / terms).backward()
+        loss = loss.detach()
+        team.add_up([loss, *(w.grad for w in self.weights.values() if w.grad is not None)])
         self.optimizer.step()
         self.optimizer.zero_grad()
-        self._loss_sum += error.detach().double().cpu() / self.variance
-        self._loss_values += values
+        self._loss_sum += loss
+        self._loss_terms += terms
+
+    def _rate(self, step: int, total: int) -> float:
+        if not self.modern:
+            return self.peak
+        return learning_rate(
+            step,
+            peak=self.peak,
+            warmup=max(1, round(WARMUP * total)),
+            total=total,
+            schedule=self.config.schedule,
+        )
 
     @torch.no_grad()
-    def error(self, x: Tensor, target: Tensor, mask: Tensor, autocast: bool) -> float:
-        """Squared error on one batch, summed."""
-        return float(self._error(x, target, mask, autocast))
+    def error(self, example: Example, autocast: bool) -> Tensor:
+        """Squared error on one batch, summed; a float64 scalar on the student's device."""
+        return squared_error(self._output(example, autocast), example.target).double()
 
-    def _error(self, x: Tensor, target: Tensor, mask: Tensor, autocast: bool) -> Tensor:
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=autocast):
-            output = self.student(x, mask)
-        return squared_error(output, target)
+    def _output(self, example: Example, autocast: bool) -> Tensor:
+        """What the student gives at the real tokens, `(tokens, d_out)`."""
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=autocast):
+            return example.real.take(self.student.mix(example.x, example.memory))
+
+    @property
+    def loss(self) -> float:
+        """Mean loss since the epoch began; on a GPU, reading it waits for what is under way."""
+        return float(self._loss_sum) / max(1, self._loss_terms)
 
     @torch.no_grad()
     def end_epoch(self, relative_error: float) -> None:
         """Note the validation error, and keep the weights if they are the best so far."""
         self.errors.append(relative_error)
-        self.train_losses.append(float(self._loss_sum) / max(1, self._loss_values))
-        self._loss_sum, self._loss_values = torch.zeros((), dtype=torch.float64), 0
+        self.train_losses.append(self.loss)
+        self._loss_sum, self._loss_terms = self._zero(), 0
         if self.modern and self.best_epoch == len(self.errors) - 1:
             for name, weight in self.weights.items():
                 self.best[name].copy_(weight)
@@ -161,10 +168,11 @@ class Trainee:
         tensors |= {f"{prefix}best.{n}": weight for n, weight in self.best.items()}
         tensors |= optimizer_tensors(self.optimizer, f"{prefix}optimizer.")
         return tensors, {
+            "digest": self.digest,
             "errors": self.errors,
             "train_losses": self.train_losses,
             "loss_sum": float(self._loss_sum),
-            "loss_values": self._loss_values,
+            "loss_terms": self._loss_terms,
         }
 
     @torch.no_grad()
@@ -177,5 +185,5 @@ class Trainee:
             weight.copy_(tensors[f"{prefix}best.{name}"])
         restore_optimizer(self.optimizer, tensors, f"{prefix}optimizer.")
         self.errors, self.train_losses = state["errors"], state["train_losses"]
-        self._loss_sum = torch.tensor(state["loss_sum"], dtype=torch.float64)
-        self._loss_values = state["loss_values"]
+        self._loss_sum = self._zero() + state["loss_sum"]
+        self._loss_terms = state["loss_terms"]

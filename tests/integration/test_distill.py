@@ -7,10 +7,13 @@ import pytest
 from safetensors.torch import load_file
 
 from attnreplace.activations.extract import ExtractConfig, extract
+from attnreplace.activations.store import ActivationStore
 from attnreplace.distill.config import DistillConfig
 from attnreplace.distill.distill import distill
 from attnreplace.errors import UserError
+from attnreplace.hosts import Site
 from attnreplace.methods import METHODS
+from attnreplace.progress import NullProgress
 from attnreplace.rundir import RunDir, read_json
 from attnreplace.splice.bundle import build_students, load_bundle, load_bundle_config
 from attnreplace.teacher.train import train
@@ -26,12 +29,43 @@ CONFIG = DistillConfig(
 )
 
 
+GROUPS = dataclasses.replace(CONFIG, methods=["alr", "aslr", "alrr"], sizes=["xs"], epochs=2)
+
+
 def weights(run, name):
     return load_file(run.students / name / "model.safetensors")
 
 
 def same(one, other):
     return one.keys() == other.keys() and all((one[n] == other[n]).all() for n in one)
+
+
+@pytest.fixture(scope="module")
+def everything(extracted, tmp_path_factory):
+    """A run whose store holds all sites; not to be written to."""
+    run = RunDir(tmp_path_factory.mktemp("all_sites") / "run")
+    shutil.copytree(extracted.path, run.path)
+    extract(run, ExtractConfig(sites=["all"]), overwrite=True)
+    return run
+
+
+@pytest.fixture
+def all_copy(everything, tmp_path):
+    """A run with activations of all sites of one's own."""
+    shutil.copytree(everything.path, tmp_path / "all")
+    return RunDir(tmp_path / "all")
+
+
+@pytest.fixture(scope="module")
+def all_groups(everything, tmp_path_factory):
+    """Students of every group, trained together."""
+    run = RunDir(tmp_path_factory.mktemp("all_groups") / "run")
+    shutil.copytree(everything.path, run.path)
+    names = distill(run, GROUPS)
+    assert names == [
+        f"{method}-xs{group}" for group in ("", "-decoder", "-cross") for method in GROUPS.methods
+    ]
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +90,50 @@ def test_several_passes_equal_one(distilled, run_copy):
         assert same(weights(run_copy, name), weights(distilled, name))
 
 
+def test_an_encoder_learns_the_same_from_a_store_of_more(distilled, all_copy):
+    distill(all_copy, dataclasses.replace(CONFIG, sites=["encoder"], sizes=["xs"]))
+    for name in ("alr-xs", "aslr-xs", "elr-xs"):
+        assert same(weights(all_copy, name), weights(distilled, name))
+        histories = [
+            read_json(run.students / name / "history.json") for run in (all_copy, distilled)
+        ]
+        assert histories[0] == histories[1]
+
+
+def test_a_store_of_other_sites_makes_no_other_students(distilled, run_copy):
+    """A finished bundle is kept when the store is written anew with more in it."""
+    distill(run_copy, dataclasses.replace(CONFIG, methods=["alr"], sizes=["xs"]))
+    written = (run_copy.students / "alr-xs" / "config.json").stat().st_mtime_ns
+    extract(run_copy, ExtractConfig(sites=["encoder", "cross"]), overwrite=True)
+    names = distill(run_copy, dataclasses.replace(CONFIG, methods=["alr"], sizes=["xs"]))
+    assert names == ["alr-xs", "alr-xs-cross"]
+    assert (run_copy.students / "alr-xs" / "config.json").stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize("group", ["encoder", "decoder", "cross"])
+def test_all_groups_together_equal_each_alone(all_groups, all_copy, group):
+    names = distill(all_copy, dataclasses.replace(GROUPS, sites=[group]))
+    assert len(names) == 3 and all_copy.bundles() == sorted(names)
+    for name in names:
+        assert same(weights(all_copy, name), weights(all_groups, name))
+
+
+def test_several_passes_over_all_groups_equal_one(all_groups, all_copy):
+    names = distill(all_copy, dataclasses.replace(GROUPS, methods=["alr"], max_students=3))
+    for name in names:
+        assert same(weights(all_copy, name), weights(all_groups, name))
+
+
+@pytest.mark.parametrize("steps", [2, 5])
+def test_all_groups_killed_and_resumed_equal_uninterrupted(all_groups, all_copy, steps):
+    with pytest.raises(Killed):
+        distill(all_copy, GROUPS, progress=KillAfter(steps, "distill"))
+    assert all_copy.bundles() == []
+    for name in distill(all_copy, GROUPS):
+        assert same(weights(all_copy, name), weights(all_groups, name))
+    assert not list(all_copy.path.glob("distill.*"))
+
+
 @pytest.mark.parametrize("steps", [1, 7, 12])
 def test_killed_and_resumed_equals_uninterrupted(distilled, run_copy, steps):
     config = dataclasses.replace(CONFIG, methods=["alr"], max_students=3)
@@ -78,29 +156,40 @@ def test_some_of_the_interrupted_students_and_others(distilled, run_copy):
         assert same(weights(run_copy, name), weights(distilled, name))
 
 
+LEARNERS = [
+    *((method, "encoder", "per-query") for method in METHODS),
+    *((method, group, "per-query") for method in ("alr", "alrr") for group in ("decoder", "cross")),
+    ("alr", "cross", "paper"),
+]
+
+
 @pytest.mark.parametrize("recipe", ["paper", "modern"])
-@pytest.mark.parametrize("method", METHODS)
-def test_students_learn(run_copy, method, recipe):
+@pytest.mark.parametrize(("method", "group", "form"), LEARNERS)
+def test_students_learn(all_copy, method, group, form, recipe):
     config = DistillConfig(
         methods=[method],
         sizes=["m"],
+        sites=[group],
+        cross_form=form,
         recipe=recipe,
         epochs=4,
         batch_tokens=300,
         learning_rate=3e-3,
     )
-    (name,) = distill(run_copy, config)
-    history = read_json(run_copy.students / name / "history.json")
-    for site in ("encoder.self.0", "encoder.self.1"):
-        assert history[-1]["relative_mse"][site] < history[0]["relative_mse"][site]
-        assert history[-1]["train_loss"][site] < 0.8 * history[0]["train_loss"][site]
-    bundle, students = load_bundle(run_copy.students / name)
+    (name,) = distill(all_copy, config)
+    history = read_json(all_copy.students / name / "history.json")
+    bundle, students = load_bundle(all_copy.students / name)
+    assert {Site.parse(site).group for site in bundle.sites} == {group}
     best = min if recipe == "modern" else (lambda errors: errors[-1])
+    fresh = build_students(bundle, bundle.seed)
     for site in bundle.sites:
         errors = [row["relative_mse"][site] for row in history]
+        losses = [row["train_loss"][site] for row in history]
+        assert errors[-1] < errors[0] and losses[-1] < 0.8 * losses[0]
         assert bundle.training["relative_mse"][site] == best(errors)
-    fresh = build_students(bundle, bundle.seed)
-    assert all(not (students[site].weight_in == fresh[site].weight_in).all() for site in students)
+    for site, student in students.items():
+        before = fresh[site].state_dict()
+        assert all((before[n] != value).any() for n, value in student.state_dict().items())
 
 
 def test_finished_is_kept_and_other_settings_are_refused(run_copy):
@@ -126,3 +215,103 @@ def test_a_store_of_another_teacher_is_refused(run_copy):
         "encoder.self.0",
         "encoder.self.1",
     ]
+
+
+def test_what_a_student_is_built_of_is_in_its_name_and_configuration(all_copy):
+    config = dataclasses.replace(
+        GROUPS, methods=["alr"], epochs=1, hidden_layers=2, positions=45, cross_form="paper"
+    )
+    assert distill(all_copy, config) == ["alr-xs-h2", "alr-xs-h2-decoder", "alr-xs-h2-cross-paper"]
+    forms = {"alr-xs-h2": "sentence", "alr-xs-h2-decoder": "prefix"}
+    for name in all_copy.bundles():
+        bundle = load_bundle_config(all_copy.students / name)
+        assert bundle.positions == 45
+        for student in bundle.students.values():
+            assert (student.hidden_layers, student.positions) == (2, 45)
+            assert student.form == forms.get(name, "paper")
+
+
+def test_some_layers(distilled, run_copy):
+    config = dataclasses.replace(CONFIG, methods=["alr"], sizes=["xs"], layers="1")
+    assert distill(run_copy, config) == ["alr-xs-layers1"]
+    found = weights(run_copy, "alr-xs-layers1")
+    whole = weights(distilled, "alr-xs")
+    assert same(found, {n: value for n, value in whole.items() if n.startswith("encoder.self.1.")})
+    with pytest.raises(UserError, match="no layer 2; choose from 0 to 1"):
+        distill(run_copy, dataclasses.replace(config, layers="1,2"))
+
+
+def test_sites_that_the_store_lacks_name_the_command(run_copy):
+    for sites, wanted in (
+        (
+            ["decoder"],
+            "no activations of decoder; run `attnreplace extract --sites encoder,decoder",
+        ),
+        (["all"], "no activations of decoder, cross; run `attnreplace extract --sites all"),
+    ):
+        with pytest.raises(UserError, match=f"{wanted} --overwrite`"):
+            distill(run_copy, dataclasses.replace(CONFIG, sites=sites))
+    extract(run_copy, ExtractConfig(sites=["encoder"], layers="0"), overwrite=True)
+    with pytest.raises(
+        UserError, match=r"of encoder.self.1; run .* --sites encoder.self.0,encoder.self.1 "
+    ):
+        distill(run_copy, dataclasses.replace(CONFIG, layers="0,1"))
+    one = dataclasses.replace(CONFIG, methods=["alr"], sizes=["xs"], epochs=1)
+    assert distill(run_copy, one) == ["alr-xs-layers0"]
+
+
+class Notes(NullProgress):
+    def __init__(self):
+        self.lines = []
+
+    def note(self, message):
+        self.lines.append(message)
+
+
+def test_a_method_is_left_out_where_it_does_not_work(all_copy):
+    notes = Notes()
+    config = dataclasses.replace(CONFIG, methods=["elr", "alrr"], sizes=["xs"], epochs=1)
+    names = distill(all_copy, config, progress=notes)
+    assert names == ["elr-xs", "alrr-xs", "alrr-xs-decoder", "alrr-xs-cross"]
+    left_out = [line for line in notes.lines if "left out" in line]
+    assert left_out == [
+        f"elr does not replace {group} attention: left out there" for group in ("decoder", "cross")
+    ]
+    config = dataclasses.replace(config, methods=["elr"], sites=["cross"])
+    with pytest.raises(
+        UserError, match=r"elr does not replace cross attention; .* --sites encoder"
+    ):
+        distill(all_copy, config)
+
+
+def test_students_must_be_able_to_read_the_store(run_copy):
+    store = ActivationStore.open(run_copy.activations)
+    config = dataclasses.replace(CONFIG, methods=["alr"], sizes=["xs"], epochs=1)
+    with pytest.raises(UserError, match=f"set distill.positions to {store.longest} or more"):
+        distill(run_copy, dataclasses.replace(config, positions=store.longest - 1))
+    distill(run_copy, dataclasses.replace(config, positions=store.longest))
+
+
+def test_students_of_another_shape_are_other_students(run_copy):
+    config = dataclasses.replace(CONFIG, methods=["alr"], sizes=["xs"], positions=45)
+    with pytest.raises(Killed):
+        distill(run_copy, config, progress=KillAfter(4, "distill"))
+    # Neither a checkpoint nor a bundle of the other shape is taken for it.
+    wider = dataclasses.replace(config, positions=46)
+    distill(run_copy, wider)
+    assert load_bundle_config(run_copy.students / "alr-xs").positions == 46
+    with pytest.raises(UserError, match="other settings or another teacher; add --overwrite"):
+        distill(run_copy, config)
+    distill(run_copy, config, overwrite=True)
+    assert load_bundle_config(run_copy.students / "alr-xs").positions == 45
+
+
+def test_matrix_products_in_bfloat16(all_groups, all_copy):
+    names = distill(all_copy, dataclasses.replace(GROUPS, methods=["alr"], precision="bf16"))
+    for name in names:
+        exact, coarse = (
+            load_bundle_config(run.students / name).training["relative_mse"]
+            for run in (all_groups, all_copy)
+        )
+        for site in exact:
+            assert exact[site] != coarse[site] == pytest.approx(exact[site], rel=0.05)

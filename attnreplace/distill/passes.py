@@ -1,0 +1,77 @@
+"""Which students train side by side, and why not all of them."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+K = TypeVar("K")
+
+BYTES_PER_PARAMETER = 24
+"""Weight, gradient, two moments, best weights, and room for a temporary copy; float32."""
+MEMORY_SHARE = 0.6
+"""Of the free memory, what students in training may fill."""
+
+
+@dataclass(frozen=True)
+class Passes(Generic[K]):
+    """A plan: every group of students is one reading of the activations."""
+
+    groups: list[list[K]]
+    parameters: int
+    """Of all students."""
+    room: float
+    """Bytes that students in training may fill."""
+    reason: str
+    """Why there is more than one group; empty where there is only one."""
+
+    def __str__(self) -> str:
+        students = sum(map(len, self.groups))
+        passes = f"{len(self.groups)} passes, {self.reason}" if self.reason else "1 pass"
+        return (
+            f"{students} student{'s' * (students != 1)} to train, {self.parameters:,} parameters, "
+            f"{gibibytes(self.parameters * BYTES_PER_PARAMETER)} of "
+            f"{gibibytes(self.room)} that may be used: {passes}"
+        )
+
+
+def plan_passes(
+    parameters: Mapping[K, int],
+    free: float,
+    *,
+    most: int | None = None,
+    interrupted: Collection[K] = (),
+) -> Passes[K]:
+    """Fill one pass after the other, in the order given.
+
+    Args:
+        parameters: of every student.
+        free: bytes of free memory.
+        most: students in a pass; None is no bound.
+        interrupted: students of a pass that has begun. They come first, and nobody joins them:
+            they stand somewhere in an epoch.
+    """
+    room = free * MEMORY_SHARE
+    first = [key for key in parameters if key in interrupted]
+    groups = [first] if first else []
+    filled, fresh, reasons = 0.0, True, set()
+    if first and len(first) < len(parameters):
+        reasons.add("one is taken up where it was interrupted")
+    for key, count in parameters.items():
+        if key in interrupted:
+            continue
+        size = count * BYTES_PER_PARAMETER
+        many = most is not None and not fresh and len(groups[-1]) >= most
+        if fresh or many or filled + size > room:
+            if not fresh:
+                reasons.add("for max_students" if many else "for the memory")
+            groups.append([])
+            filled, fresh = 0.0, False
+        groups[-1].append(key)
+        filled += size
+    reason = " and ".join(sorted(reasons))
+    return Passes(groups, sum(parameters.values()), room, reason)
+
+
+def gibibytes(count: float) -> str:
+    """A number of bytes for a person."""
+    return f"{count / 2**30:.2f} GiB"

@@ -1,0 +1,95 @@
+"""Two processes on CPUs: by student they give the numbers of one, by data the same to rounding."""
+
+import dataclasses
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from attnreplace.distill.config import DistillConfig
+from attnreplace.distill.distill import distill
+from attnreplace.rundir import RunDir, read_json
+
+NAMES = ["alr-xs", "alr-s", "alrr-xs", "alrr-s"]
+CONFIG = DistillConfig(
+    methods=["alr", "alrr"], sizes=["xs", "s"], epochs=2, batch_tokens=80, checkpoint_minutes=0.0
+)
+# Two processes of the same program: the second configuration is trained after the first.
+SCRIPT = """
+import sys
+from pathlib import Path
+from attnreplace.distill.config import DistillConfig
+from attnreplace.distill.distill import distill
+from attnreplace.progress import NullProgress
+from attnreplace.rundir import RunDir
+
+for folder, placement in zip(sys.argv[1:], ("student", "data")):
+    run = RunDir(Path(folder))
+    names = distill(run, DistillConfig(**{settings!r}, placement=placement))
+    assert names == run.bundles() or sorted(names) == run.bundles(), names
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(extracted, tmp_path_factory):
+    """The same students by one process, by two placed by student, and by two sharing batches."""
+    folder = tmp_path_factory.mktemp("processes")
+    runs = [RunDir(folder / name) for name in ("one", "student", "data")]
+    for run in runs:
+        shutil.copytree(extracted.path, run.path)
+    settings = {
+        name: getattr(CONFIG, name)
+        for name in ("methods", "sizes", "epochs", "batch_tokens", "checkpoint_minutes")
+    }
+    script = folder / "script.py"
+    script.write_text(SCRIPT.replace("{settings!r}", repr(settings)))
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
+    launch += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
+    launch += ["--main_process_port", "0", "--num_cpu_threads_per_process", "1"]
+    done = subprocess.run(
+        [*launch, script, runs[1].path, runs[2].path],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert distill(runs[0], CONFIG) == NAMES
+    return runs
+
+
+def weights(run, name):
+    return load_file(run.students / name / "model.safetensors")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_by_student_equals_one_process(trained, name):
+    one, two = (weights(run, name) for run in trained[:2])
+    assert one.keys() == two.keys()
+    assert all(torch.equal(one[key], two[key]) for key in one)
+    histories = [read_json(run.students / name / "history.json") for run in trained[:2]]
+    assert histories[0] == histories[1]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_by_data_equals_one_process_to_rounding(trained, name):
+    one, _, shared = (read_json(run.students / name / "history.json") for run in trained)
+    for whole, halves in zip(one, shared, strict=True):
+        for figure in ("train_loss", "relative_mse"):
+            assert halves[figure] == pytest.approx(whole[figure], rel=1e-4)
+    first, second = weights(trained[0], name), weights(trained[2], name)
+    for key in first:
+        torch.testing.assert_close(first[key], second[key], rtol=1e-3, atol=1e-4)
+
+
+def test_nothing_is_left_behind(trained):
+    for run in trained:
+        assert run.bundles() == sorted(NAMES)
+        assert not list(run.path.glob("distill.*"))
+        assert run.config().distill == dataclasses.replace(
+            CONFIG, placement="data" if run.path.name == "data" else "student"
+        )
