@@ -12,13 +12,15 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import PreTrainedModel
+from transformers import Cache, EncoderDecoderCache, PreTrainedModel
 
 from attnreplace.evaluate.record import BatchLatency, Cost, Timing
 from attnreplace.evaluate.translate import decodes_by, decoding
+from attnreplace.splice import target_positions
 
 NEW_TOKENS = 20
-"""Tokens of every translation that is timed: all systems do the same work."""
+"""Tokens of every translation that is timed: all systems do the same work, unless the students in
+a decoder have fewer positions."""
 MIN_RUNS, MAX_RUNS = 3, 20
 ENCODER_SECONDS, GENERATE_SECONDS = 0.3, 1.0
 """A timing stops after this long, once it has `MIN_RUNS`."""
@@ -51,7 +53,7 @@ def measure_cost(
         "flops_per_token": encoder_flops(model, source_tokens) / source_tokens,
         "decoder_flops_per_token": decoder_flops(model, source_tokens) / source_tokens,
         "source_tokens": source_tokens,
-        "new_tokens": NEW_TOKENS,
+        "new_tokens": _new_tokens(model),
         "latency": {
             "batch_1": batch_latency(model, 1, source_tokens),
             "batch_64": batch_latency(model, 64, source_tokens),
@@ -60,6 +62,8 @@ def measure_cost(
             "parameters": sum(tensor.numel() * tensor.element_size() for tensor in stored),
             "batch_1": encoder_memory(model, 1, source_tokens),
             "batch_64": encoder_memory(model, 64, source_tokens),
+            "state_batch_1": generation_state(model, 1, source_tokens),
+            "state_batch_64": generation_state(model, 64, source_tokens),
         },
         "device": _device_name(model.device),
         "threads": torch.get_num_threads(),
@@ -103,20 +107,14 @@ def count_flops(call: Callable[[], object]) -> int:
 def batch_latency(model: PreTrainedModel, batch: int, source_tokens: int) -> BatchLatency:
     """Time the encoder, and a greedy translation of `NEW_TOKENS` tokens, on one batch."""
     ids, mask = _sentences(model, batch, source_tokens)
-    config = decoding(model, beam=1, max_new_tokens=NEW_TOKENS, min_new_tokens=NEW_TOKENS)
-
-    def encode() -> None:
-        model.get_encoder()(input_ids=ids, attention_mask=mask)
-
-    def generate() -> None:
-        model.generate(  # type: ignore[operator]
-            input_ids=ids, attention_mask=mask, generation_config=config
-        )
-
-    with torch.no_grad(), decodes_by(model, config):
+    with torch.no_grad():
         return {
-            "encoder": timing(encode, model.device, ENCODER_SECONDS),
-            "generate": timing(generate, model.device, GENERATE_SECONDS),
+            "encoder": timing(
+                lambda: model.get_encoder()(input_ids=ids, attention_mask=mask),
+                model.device,
+                ENCODER_SECONDS,
+            ),
+            "generate": timing(lambda: _generate(model, ids, mask), model.device, GENERATE_SECONDS),
         }
 
 
@@ -144,6 +142,25 @@ def encoder_memory(model: PreTrainedModel, batch: int, source_tokens: int) -> in
     return peak_memory(
         lambda: model.get_encoder()(input_ids=ids, attention_mask=mask), model.device
     )
+
+
+def generation_state(model: PreTrainedModel, batch: int, source_tokens: int) -> int:
+    """Bytes that a greedy translation of `NEW_TOKENS` tokens keeps from step to step.
+
+    For attention these are its keys and values, for students what they keep in their place. Zero
+    for a model that cannot decode with a cache, and reads all tokens anew at every step.
+    """
+    output = _generate(model, *_sentences(model, batch, source_tokens))
+    return cache_bytes(output.past_key_values)
+
+
+def cache_bytes(cache: Cache | None) -> int:
+    """Bytes of all tensors that the layers of a cache hold, whatever kind of layers they are."""
+    if isinstance(cache, EncoderDecoderCache):
+        return cache_bytes(cache.self_attention_cache) + cache_bytes(cache.cross_attention_cache)
+    layers = [] if cache is None else cache.layers
+    held = dict(_storages([list(vars(layer).values()) for layer in layers]))
+    return sum(storage.nbytes() for storage in held.values())
 
 
 def peak_memory(call: Callable[[], object], device: torch.device) -> int:
@@ -193,6 +210,24 @@ def _storages(tree: object) -> list[tuple[int, torch.UntypedStorage]]:
     tensors = [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
     storages = [tensor.untyped_storage() for tensor in tensors]
     return [(storage._cdata, storage) for storage in storages]
+
+
+def _new_tokens(model: PreTrainedModel) -> int:
+    """How many tokens a timed translation has."""
+    positions = target_positions(model)
+    return NEW_TOKENS if positions is None else min(NEW_TOKENS, positions)
+
+
+@torch.no_grad()
+def _generate(model: PreTrainedModel, ids: Tensor, mask: Tensor) -> Any:
+    """A greedy translation of a fixed number of tokens, with the cache it leaves."""
+    count = _new_tokens(model)
+    config = decoding(model, beam=1, max_new_tokens=count, min_new_tokens=count)
+    config.return_dict_in_generate = True
+    with decodes_by(model, config):
+        return model.generate(  # type: ignore[operator]
+            input_ids=ids, attention_mask=mask, generation_config=config
+        )
 
 
 def _sentences(model: PreTrainedModel, batch: int, tokens: int) -> tuple[Tensor, Tensor]:

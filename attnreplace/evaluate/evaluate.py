@@ -18,16 +18,20 @@ from attnreplace.evaluate.record import (
     SCHEMA,
     Cost,
     Digests,
+    OverLong,
     Record,
     discard_stale,
     finished,
     record_path,
     write_record,
 )
+from attnreplace.evaluate.specs import default_systems
 from attnreplace.evaluate.systems import Candidate, candidates
-from attnreplace.evaluate.translate import LENGTH_RULE, OVER_LONG, translate
+from attnreplace.evaluate.translate import LENGTH_RULE, OVER_LONG, Translations, translate
 from attnreplace.progress import NullProgress, Progress, Task
 from attnreplace.rundir import RunDir, write_json
+from attnreplace.splice import target_positions
+from attnreplace.splice.bundle import load_bundle_config
 from attnreplace.teacher.load import Teacher, load_teacher
 from attnreplace.versions import versions
 
@@ -43,7 +47,7 @@ class EvalConfig:
     test_sets: list[str] = field(default_factory=list)
     """Test sets by name; empty: all that the corpus has."""
     over_long: str = "truncate"
-    """Source sentences longer than a system's limit: "error", "truncate" to the limit, or
+    """Sentences longer than a system's limit, on either side: "error", "truncate" to the limit, or
     "teacher": translated by the teacher. They are counted, never dropped."""
     baselines: bool = True
     """Whether attention removed and untrained students are evaluated too."""
@@ -53,6 +57,10 @@ class EvalConfig:
     """Padded source tokens times beams in a batch, at most."""
     device: str = "auto"
     """"cpu", "cuda", or "auto": a GPU where there is one."""
+    systems: list[str] = field(default_factory=list)
+    """What is spliced into the teacher: bundles ("alr-m"), some of their layers ("alr-m:0-2,4"),
+    or several together ("alr-m+alr-m-decoder"). Empty: every bundle alone, and those of one method
+    and size for several groups of sites together."""
 
     def __post_init__(self) -> None:
         if not self.beams:
@@ -73,6 +81,7 @@ def evaluate(
     config: EvalConfig,
     bundles: Sequence[str] | None = None,
     *,
+    sites: Sequence[str] | None = None,
     remeasure: bool = False,
     progress: Progress = NullProgress(),  # noqa: B008
 ) -> list[Record]:
@@ -84,7 +93,9 @@ def evaluate(
     Args:
         run: holds the teacher and the bundles.
         config: what to evaluate.
-        bundles: names of bundles; None: all of the run.
+        bundles: systems as in `EvalConfig.systems`, in place of those of `config`.
+        sites: groups of sites, "encoder", "decoder", "cross": of the systems that nobody named,
+            those within these groups only; None: all.
         remeasure: measure the cost anew and put it into the records that are kept, which is of use
             where the machine was busy with something else the first time.
         progress: one task for each system, test set and beam width.
@@ -93,21 +104,23 @@ def evaluate(
         All records, made now or before.
 
     Raises:
-        UserError: no teacher; an unknown bundle or test set; students of another teacher; a
-            sentence over the limit where the policy is "error".
+        UserError: no teacher; an unknown bundle, layer or test set; two bundles of a system that
+            replace the same site; students of another teacher; a sentence over the limit where the
+            policy is "error".
     """
     teacher = load_teacher(run.teacher)
-    names = run.bundles() if bundles is None else _known(bundles, run.bundles(), "bundle")
+    specs = (config.systems or None) if bundles is None else bundles
+    if specs is None:
+        there = {name: load_bundle_config(run.students / name) for name in run.bundles()}
+        specs = default_systems(there, sites)
     corpus = run.corpus()
-    test_sets = _known(config.test_sets, list(corpus.tests), "test set") or list(corpus.tests)
-    if not test_sets:
-        raise UserError(f"the corpus {corpus.name} has no test set; choose one with test sets")
-    if not names:
+    test_sets = _test_sets(config.test_sets, corpus)
+    if not specs:
         progress.note("no students to evaluate: `attnreplace distill` makes them")
     teacher.model.to(_device(config.device))  # type: ignore[arg-type]
     run.update_config(evaluate=config)
     stage = _Stage(run, config, teacher, corpus, test_sets, remeasure)
-    systems = candidates(teacher, run, names, config.baselines)
+    systems = candidates(teacher, run, specs, config.baselines)
     if stale := discard_stale(run.results, teacher.digest):
         progress.note(f"{stale} records of a former teacher are removed from {run.results}")
     records = []
@@ -196,11 +209,7 @@ class _Stage:
             "decoding": {
                 "beam": beam,
                 "max_new_tokens": LENGTH_RULE,
-                "over_long": {
-                    "policy": self.config.over_long,
-                    "limit": candidate.limit,
-                    "count": translations.over_long,
-                },
+                "over_long": self._over_long(candidate, model, translations),
             },
             "scores": scores,
             "cost": cost,
@@ -216,11 +225,26 @@ class _Stage:
         write_record(record_path(self.run.results, name, test_set, beam), record, lines)
         return record
 
+    def _over_long(
+        self, candidate: Candidate, model: PreTrainedModel, translations: Translations
+    ) -> OverLong:
+        """What became of sentences over a limit."""
+        over_long: OverLong = {
+            "policy": self.config.over_long,
+            "limit": candidate.limit,
+            "count": translations.over_long,
+        }
+        positions = target_positions(model)
+        if positions is not None:
+            over_long["target_limit"] = positions
+            over_long["targets"] = translations.over_long_targets
+        return over_long
+
     def _cost(self, candidate: Candidate, model: PreTrainedModel) -> Cost:
-        """Measured on sentences of the first test set's mean length, as far as the limit goes."""
+        """Measured on sentences of the first test set's mean length, as far as the limits go."""
         ids = encode(self.teacher.tokenizer, self.corpus.tests[self.test_sets[0]].source)
         mean = round(sum(map(len, ids)) / len(ids))
-        tokens = max(1, min(mean, candidate.limit))
+        tokens = max(1, min(mean, candidate.limit, target_positions(model) or mean))
         return measure_cost(model, self.teacher.model, candidate.replacement, tokens)
 
     def _digests(self, candidate: Candidate, test_set: str) -> Digests:
@@ -235,10 +259,12 @@ class _Stage:
 
     def _inputs(self, candidate: Candidate, test_set: str, beam: int) -> str:
         """Digest of all that decides a record, its versions and the batches left aside."""
+        # These follow from the sites and from the digests of the bundles.
+        derived = ("variant", "groups", "parts")
         return digest_json(
             {
                 "schema": SCHEMA,
-                "system": candidate.system,
+                "system": {k: v for k, v in candidate.system.items() if k not in derived},
                 "shapes": candidate.shapes,
                 "seed": candidate.seed,
                 "digests": self._digests(candidate, test_set),
@@ -261,16 +287,18 @@ class _Inside:
         yield self._task
 
 
-def _known(chosen: Sequence[str], valid: Sequence[str], what: str) -> list[str]:
-    """`chosen` without repetitions, if all of them are valid.
+def _test_sets(chosen: Sequence[str], corpus: Corpus) -> list[str]:
+    """The chosen test sets without repetitions; without any, all that the corpus has.
 
     Raises:
-        UserError: one is not; the message lists the valid ones.
+        UserError: there is none, or none of that name; the message lists the valid ones.
     """
+    if not corpus.tests:
+        raise UserError(f"the corpus {corpus.name} has no test set; choose one with test sets")
     for name in chosen:
-        if name not in valid:
-            raise UserError(f"unknown {what} {name!r}; valid: {', '.join(valid) or 'none yet'}")
-    return list(dict.fromkeys(chosen))
+        if name not in corpus.tests:
+            raise UserError(f"unknown test set {name!r}; valid: {', '.join(corpus.tests)}")
+    return list(dict.fromkeys(chosen)) or list(corpus.tests)
 
 
 def _device(name: str) -> torch.device:

@@ -8,14 +8,36 @@ import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
+from attnreplace.digest import digest_json, short
 from attnreplace.evaluate.bleu import Scores
 from attnreplace.rundir import read_json, write_json
 
 SCHEMA = "attnreplace.result/1"
 
 Kind = Literal["teacher", "removed", "untrained", "student"]
+
+LONGEST_NAME = 120
+"""Characters of a system's name in the names of its files; file systems allow 255 in all."""
+
+
+class Part(TypedDict):
+    """A bundle, or some layers of one, in a system."""
+
+    bundle: str
+    """Its name in the run."""
+    method: str
+    family: str
+    size: str
+    group: str
+    """"encoder", "decoder" or "cross"."""
+    form: str
+    """How the students read: "sentence", "prefix", "per-query" or "paper"."""
+    hidden_layers: int
+    sites: list[str]
+    digest: str | None
+    """Of the bundle's configuration; None for students that were not trained."""
 
 
 class System(TypedDict):
@@ -25,23 +47,37 @@ class System(TypedDict):
     """The teacher; the teacher with attention removed; students as they were initialised, never
     trained; trained students."""
     name: str
-    """Unique in the run: "teacher", "removed", "alrr-m", "untrained-alrr-m"."""
+    """Unique in the run: "teacher", "removed", "alrr-m", "untrained-alrr-m",
+    "alr-m+alr-m-decoder:0-2"."""
     label: str
     """For people: "ALRR-M"."""
     method: str | None
+    """None where it does not apply, or where the parts differ; so are family and size."""
     family: str | None
     size: str | None
     sites: list[str]
     """Where attention was replaced or removed; empty for the teacher."""
+    variant: NotRequired[str]
+    """What sets it apart from the plain students of its method and size at these sites: "2 hidden
+    layers, non-causal". Early records lack it."""
+    groups: NotRequired[list[str]]
+    """Groups of these sites: "encoder", "decoder", "cross". Early records lack it."""
+    parts: NotRequired[list[Part]]
+    """The students; none for the teacher and for attention removed. Early records lack it."""
 
 
 class OverLong(TypedDict):
-    """Source sentences over the limit."""
+    """Sentences over a limit."""
 
     policy: str
     limit: int
-    """Tokens, `</s>` included."""
+    """Tokens of a source sentence, `</s>` included."""
     count: int
+    """Source sentences over it."""
+    target_limit: NotRequired[int]
+    """Tokens of a translation, `</s>` included; only of systems with students in the decoder."""
+    targets: NotRequired[int]
+    """Translations that had not ended there although they may be longer."""
 
 
 class Decoding(TypedDict):
@@ -97,6 +133,9 @@ class Memory(TypedDict):
     batch_1: int
     """Peak of what an encoder forward pass of one sentence allocates beyond the above."""
     batch_64: int
+    state_batch_1: NotRequired[int]
+    """What generation keeps from step to step, after `new_tokens` tokens of one sentence."""
+    state_batch_64: NotRequired[int]
 
 
 class Cost(TypedDict):
@@ -152,8 +191,12 @@ class Record(TypedDict):
 
 
 def record_path(results: Path, system: str, test_set: str, beam: int) -> Path:
-    """Where a record lies."""
-    return results / f"{system}.{test_set}.beam{beam}.json"
+    """Where a record lies: a long name is cut and told apart by its digest."""
+    # Some file systems have no colons.
+    name = system.replace(":", "@")
+    if len(name) > LONGEST_NAME:
+        name = f"{name[:LONGEST_NAME]}-{short(digest_json(system))}"
+    return results / f"{name}.{test_set}.beam{beam}.json"
 
 
 def translations_path(record: Path) -> Path:

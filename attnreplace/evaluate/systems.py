@@ -1,18 +1,27 @@
 """The systems that a table compares: the teacher, its students, and what they have to beat."""
 
 import copy
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from transformers import PreTrainedModel
 
 from attnreplace.digest import digest_json
-from attnreplace.evaluate.record import System
-from attnreplace.hosts import Site, host_for
-from attnreplace.rundir import RunDir
+from attnreplace.evaluate.labels import (
+    groups_of,
+    removed_label,
+    removed_name,
+    student_label,
+    student_variant,
+)
+from attnreplace.evaluate.record import Part, System
+from attnreplace.evaluate.specs import Chosen, bundle_parts, canonical, choose
+from attnreplace.hosts import GROUPS, Site, host_for
+from attnreplace.rundir import RunDir, read_json
 from attnreplace.splice.bundle import (
+    CONFIG,
     BundleConfig,
     build_students,
     check_bundle,
@@ -22,6 +31,8 @@ from attnreplace.splice.removed import remove_attention
 from attnreplace.splice.splice import load_spliced, splice
 from attnreplace.students import SIZES
 from attnreplace.teacher.load import Teacher
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -45,124 +56,181 @@ class Candidate:
 
 
 def candidates(
-    teacher: Teacher, run: RunDir, bundles: list[str], baselines: bool
+    teacher: Teacher, run: RunDir, specs: Sequence[str], baselines: bool
 ) -> list[Candidate]:
-    """The teacher, the baselines where they are wanted, and the asked bundles of a run.
+    """The teacher, the baselines where they are wanted, and the asked systems of a run.
 
-    The baselines are those of the run, whichever bundles are asked for: attention removed at
-    every site that some bundle of the run replaces (all of the encoder's, without bundles); and
-    for every method and family among the asked ones the run's students of medium size as they
-    were before training, from the same seed ("m", else the middle one of the sizes there are).
+    The baselines are attention removed at every set of sites that an asked system replaces (all of
+    the encoder's, where none is asked for); and for every method, family, set of sites and form
+    among the whole bundles asked for alone, the run's students of medium size as they were before
+    training, from the same seed ("m", else the middle one of the sizes there are).
+
+    Raises:
+        UserError: a specification that names nothing; students that are damaged or of another
+            teacher.
     """
-    # Before anything runs for long: students that are damaged or of another teacher are refused.
-    for name in bundles:
-        check_bundle(run.students / name, teacher.digest)
     configs = {name: load_bundle_config(run.students / name) for name in run.bundles()}
-    systems = [_teacher(teacher)]
+    systems = {canonical(parts): parts for parts in (choose(spec, configs) for spec in specs)}
+    # Before anything runs for long.
+    for name in dict.fromkeys(part.bundle for parts in systems.values() for part in parts):
+        check_bundle(run.students / name, teacher.digest)
+    factory = _Factory(teacher, run)
+    found = [factory.teacher_alone()]
     if baselines:
+        found += [factory.removed(sites) for sites in _replaced(systems.values())]
         # Students of a former teacher may not even fit.
         own = {n: c for n, c in configs.items() if c.teacher_digest == teacher.digest}
-        systems.append(_removed(teacher, own))
-        for kind in sorted({_kind(own[name]) for name in bundles if name in own}):
+        whole = {parts[0].bundle for parts in systems.values() if len(parts) == 1}
+        for kind in dict.fromkeys(_kind(own[name]) for name in sorted(whole & systems.keys())):
             name = _medium({n: c for n, c in own.items() if _kind(c) == kind})
-            systems.append(_untrained(teacher, name, own[name]))
-    return systems + [_student(teacher, run.students / name, configs[name]) for name in bundles]
+            found.append(factory.untrained(Chosen(name, own[name], whole=True)))
+    return found + [factory.student(parts) for parts in systems.values()]
 
 
-def _teacher(teacher: Teacher) -> Candidate:
-    system: System = {
-        "kind": "teacher",
-        "name": "teacher",
-        "label": "Teacher",
-        "method": None,
-        "family": None,
-        "size": None,
-        "sites": [],
-    }
-    return Candidate(system, teacher.max_length, lambda: teacher.model)
+class _Factory:
+    """Makes the candidates of one run."""
+
+    def __init__(self, teacher: Teacher, run: RunDir) -> None:
+        self.teacher, self.run = teacher, run
+        self.host = host_for(teacher.model)
+        self.sites = self.host.sites(teacher.model)
+        self.every = Counter[str](site.group for site in self.sites)
+        """How many layers the model has, by group."""
+
+    def teacher_alone(self) -> Candidate:
+        """The teacher as it is."""
+        system = _system("teacher", "teacher", "Teacher", [], [])
+        return Candidate(system, self.teacher.max_length, lambda: self.teacher.model)
+
+    def removed(self, sites: list[Site]) -> Candidate:
+        """The teacher without attention at some sites; none stands for all of the encoder's."""
+        sites = sites or [site for site in self.sites if site.group == "encoder"]
+
+        def build() -> PreTrainedModel:
+            model = copy.deepcopy(self.teacher.model)
+            for site in sites:
+                remove_attention(self.host.locate(model, site))
+            return model
+
+        name, label = removed_name(sites, self.every), removed_label(sites, self.every)
+        system = _system("removed", name, label, sites, [])
+        return Candidate(system, self.teacher.max_length, build)
+
+    def untrained(self, part: Chosen) -> Candidate:
+        """A bundle as it was before training."""
+        config = part.config
+
+        def build() -> PreTrainedModel:
+            students = build_students(config, config.seed)
+            return splice(copy.deepcopy(self.teacher.model), config, students)
+
+        label = f"{student_label([part], self.every)}, untrained"
+        name = f"untrained-{part.bundle}"
+        system = _system("untrained", name, label, part.sites, [_described(part, None)])
+        system["variant"] = student_variant([part], self.every)
+        return Candidate(
+            system,
+            self._limit([part]),
+            build,
+            replacement=_parameters([part]),
+            # As they stand in the file: fields that later versions add change no old digest.
+            shapes=read_json(self.run.students / part.bundle / CONFIG)["students"],
+            seed=config.seed,
+        )
+
+    def student(self, parts: list[Chosen]) -> Candidate:
+        """Trained students."""
+        digests = [self._digest(part) for part in parts]
+        described = [_described(*pair) for pair in zip(parts, digests, strict=True)]
+        sites = [site for part in parts for site in part.sites]
+        errors = {
+            str(site): value
+            for part in parts
+            for site in part.sites
+            if (value := part.config.training.get("relative_mse", {}).get(str(site))) is not None
+        }
+        label = student_label(parts, self.every)
+        system = _system("student", canonical(parts), label, sites, described)
+        system["variant"] = student_variant(parts, self.every)
+        return Candidate(
+            system,
+            self._limit(parts),
+            lambda: load_spliced(self.teacher.model, bundle_parts(self.run, parts)),
+            replacement=_parameters(parts),
+            bundle=digests[0] if len(parts) == 1 and parts[0].whole else digest_json(described),
+            relative_mse=errors or None,
+            recipe=_shared(part.config.recipe for part in parts),
+            seed=_shared(part.config.seed for part in parts),
+        )
+
+    def _digest(self, part: Chosen) -> str:
+        """Of a bundle's configuration as it stands in its file."""
+        return digest_json(read_json(self.run.students / part.bundle / CONFIG))
+
+    def _limit(self, parts: Iterable[Chosen]) -> int:
+        """Longest source sentence: what the teacher was trained on, and the students can read."""
+        readers = [part.config.positions for part in parts if part.group != "decoder"]
+        return min([self.teacher.max_length, *readers])
 
 
-def _removed(teacher: Teacher, configs: dict[str, BundleConfig]) -> Candidate:
-    host = host_for(teacher.model)
-    replaced = {Site.parse(site) for config in configs.values() for site in config.sites}
-    sites = sorted(replaced) or [s for s in host.sites(teacher.model) if s.stack == "encoder"]
-
-    def build() -> PreTrainedModel:
-        model = copy.deepcopy(teacher.model)
-        for site in sites:
-            remove_attention(host.locate(model, site))
-        return model
-
-    system: System = {
-        "kind": "removed",
-        "name": "removed",
-        "label": "Attention removed",
-        "method": None,
-        "family": None,
-        "size": None,
-        "sites": [str(site) for site in sites],
-    }
-    return Candidate(system, teacher.max_length, build)
-
-
-def _untrained(teacher: Teacher, name: str, config: BundleConfig) -> Candidate:
-    def build() -> PreTrainedModel:
-        students = build_students(config, config.seed)
-        return splice(copy.deepcopy(teacher.model), config, students)
-
-    system = _described(config, f"untrained-{name}")
-    system["kind"] = "untrained"
-    system["label"] += ", untrained"
-    return Candidate(
-        system,
-        _limit(teacher, config),
-        build,
-        replacement=_parameters(config),
-        shapes={site: asdict(student) for site, student in config.students.items()},
-        seed=config.seed,
-    )
-
-
-def _student(teacher: Teacher, path: Path, config: BundleConfig) -> Candidate:
-    return Candidate(
-        _described(config, path.name),
-        _limit(teacher, config),
-        lambda: load_spliced(teacher.model, path),
-        replacement=_parameters(config),
-        bundle=digest_json(config.to_json()),
-        relative_mse=config.training.get("relative_mse"),
-        recipe=config.recipe,
-        seed=config.seed,
-    )
-
-
-def _described(config: BundleConfig, name: str) -> System:
+def _system(
+    kind: Any, name: str, label: str, sites: Sequence[Site], parts: Sequence[Part]
+) -> System:
     return {
-        "kind": "student",
+        "kind": kind,
         "name": name,
-        "label": f"{config.method}-{config.size}".upper(),
-        "method": config.method,
-        "family": config.family,
-        "size": config.size,
-        "sites": config.sites,
+        "label": label,
+        "method": _shared(part["method"] for part in parts),
+        "family": _shared(part["family"] for part in parts),
+        "size": _shared(part["size"] for part in parts),
+        "sites": [str(site) for site in sites],
+        "variant": "",
+        "groups": list(groups_of(sites)),
+        "parts": list(parts),
     }
 
 
-def _kind(config: BundleConfig) -> tuple[str, str]:
-    return config.method, config.family
+def _described(part: Chosen, digest: str | None) -> Part:
+    return {
+        "bundle": part.bundle,
+        "method": part.config.method,
+        "family": part.config.family,
+        "size": part.config.size,
+        "group": part.group,
+        "form": part.form,
+        "hidden_layers": part.hidden_layers,
+        "sites": [str(site) for site in part.sites],
+        "digest": digest,
+    }
+
+
+def _replaced(systems: Iterable[Sequence[Chosen]]) -> list[list[Site]]:
+    """The sets of sites that some system replaces, smaller numbers of groups first."""
+    sets = dict.fromkeys(tuple(s for part in parts for s in part.sites) for parts in systems)
+    ordered = sorted(sets, key=lambda sites: [GROUPS.index(g) for g in groups_of(sites)])
+    ordered.sort(key=lambda sites: len(groups_of(sites)))
+    return [list(sites) for sites in ordered] or [[]]
+
+
+def _kind(config: BundleConfig) -> tuple[Any, ...]:
+    """What an untrained baseline stands for: method, family, sites, form and depth."""
+    student = next(iter(config.students.values()))
+    return config.method, config.family, *config.sites, student.form, student.hidden_layers
 
 
 def _medium(configs: dict[str, BundleConfig]) -> str:
-    """The name of the bundle that stands for all of its method and family."""
+    """The name of the bundle that stands for all of its kind."""
     order = list(SIZES)
     names = sorted(configs, key=lambda name: (order.index(configs[name].size), name))
     medium = [name for name in names if configs[name].size == "m"]
     return medium[0] if medium else names[len(names) // 2]
 
 
-def _limit(teacher: Teacher, config: BundleConfig) -> int:
-    return min(teacher.max_length, config.positions)
+def _parameters(parts: Iterable[Chosen]) -> int:
+    return sum(s.num_parameters() for part in parts for s in part.config.students.values())
 
 
-def _parameters(config: BundleConfig) -> int:
-    return sum(student.num_parameters() for student in config.students.values())
+def _shared(values: Iterable[T]) -> T | None:
+    """The value that all have in common, or None."""
+    distinct = list(dict.fromkeys(values))
+    return distinct[0] if len(distinct) == 1 else None

@@ -9,6 +9,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from attnreplace.report.canvas import WIDE, Chart, add_axes, new_figure, title
 from attnreplace.report.labels import Label, Point, label_ends, place_labels
 from attnreplace.report.palette import LIGHT, Series, Styles
+from attnreplace.report.scopes import Scope
 from attnreplace.report.tables import error, score
 from attnreplace.report.training import BundleTraining, TeacherEpoch
 
@@ -57,9 +58,9 @@ def teacher_chart(history: Sequence[TeacherEpoch]) -> Chart | None:
 def students_chart(trainings: Sequence[BundleTraining], styles: Styles) -> Chart | None:
     """Relative error by epoch, a panel a series, a line a bundle; None without histories."""
     trainings = [training for training in trainings if training.history]
-    panels: dict[Series, list[BundleTraining]] = {}
+    panels: dict[tuple[Scope, Series], list[BundleTraining]] = {}
     for training in trainings:
-        panels.setdefault((training.method, training.family), []).append(training)
+        panels.setdefault((training.scope, training.series), []).append(training)
     if not trainings:
         return None
     points = [point for training in trainings for point in training.history]
@@ -70,14 +71,17 @@ def students_chart(trainings: Sequence[BundleTraining], styles: Styles) -> Chart
         high, below = 170, 44
         height = rows * (high + 24) + below
         figure = new_figure(width, height)
-        for i, (series, members) in enumerate(panels.items()):
+        for i, ((scope, series), members) in enumerate(panels.items()):
             row, column = divmod(i, columns)
             share = width / columns
             above = row * (high + 24) + 26
             left, right = column * share + 40, width - (column + 1) * share + 34
             axes = add_axes(figure, left, height - above - high + 26, right, above)
             _error_lines(axes, members, styles.color(series), points)
-            title(axes, styles.label(series), color=styles.color(series), bold=True)
+            name = styles.label(series)
+            if scope.suffix:
+                name = " ".join([series.method.upper(), scope.word + name[len(series.method) :]])
+            title(axes, name, color=styles.color(series), bold=True)
             if i + columns >= len(panels):
                 axes.set_xlabel("epoch", labelpad=6)
         return figure

@@ -16,10 +16,13 @@ Cost = Callable[[Result], float | None]
 Text = Callable[[float], str]
 
 
-def parameters_chart(results: Sequence[Result], styles: Styles) -> Chart | None:
+def parameters_chart(results: Sequence[Result], styles: Styles, place: str = "") -> Chart | None:
     """BLEU against the students' parameters; None where no student was evaluated.
 
-    `results` are of one test set and beam width.
+    Args:
+        results: of one test set and beam width, and of one scope.
+        styles: of the report.
+        place: what is replaced, where the report has several such charts.
     """
     students = of_kind(results, "student")
     if not any(student.replacement for student in students):
@@ -35,31 +38,37 @@ def parameters_chart(results: Sequence[Result], styles: Styles) -> Chart | None:
     label = "parameters of the students, all layers"
     star = " The star is the attention they replace." if len(replaced) == 1 else ""
     return Chart(
-        "quality_parameters",
-        "Quality against parameters",
+        f"quality_parameters{students[0].scope.suffix}",
+        _heading(place, "Quality against parameters"),
         f"BLEU against what the students weigh, on a logarithmic scale.{star}",
         _describe(results, "parameters", cost, count),
         lambda width: _quality(width, results, styles, cost, label, count),
     )
 
 
-def latency_chart(results: Sequence[Result], styles: Styles) -> Chart | None:
-    """BLEU against the time to encode one sentence; None where none was measured."""
+def latency_chart(results: Sequence[Result], styles: Styles, place: str = "") -> Chart | None:
+    """BLEU against the time to encode one sentence; None where none was measured.
+
+    Where attention of the decoder is replaced, the time to translate it. Arguments as for
+    `parameters_chart`.
+    """
+    students = of_kind(results, "student")
+    decodes = any(student.scope.decodes for student in students)
 
     def cost(result: Result) -> float | None:
-        return result.latency[1].encoder
+        return result.latency[1].generate if decodes else result.latency[1].encoder
 
-    if not any(cost(student) for student in of_kind(results, "student")):
+    if not any(cost(student) for student in students):
         return None
     devices = sorted({r.device for r in results if r.device})
     where = f" on {' and '.join(devices)}" if devices else ""
-    label = "milliseconds in the encoder, one sentence"
+    what = "of a greedy translation" if decodes else "of the encoder"
+    label = f"milliseconds {'to translate' if decodes else 'in the encoder,'} one sentence"
     return Chart(
-        "quality_latency",
-        "Quality against latency",
-        f"BLEU against the median time of the encoder for one sentence{where}. "
-        "The star is the teacher.",
-        _describe(results, "encoder milliseconds", cost, milliseconds),
+        f"quality_latency{students[0].scope.suffix}",
+        _heading(place, "Quality against latency"),
+        f"BLEU against the median time {what} for one sentence{where}. The star is the teacher.",
+        _describe(results, f"milliseconds {what}", cost, milliseconds),
         lambda width: _quality(width, results, styles, cost, label, milliseconds),
     )
 
@@ -72,20 +81,24 @@ def errors_chart(errors: Mapping[str, Mapping[str, float]]) -> Chart | None:
     stacks = list(dict.fromkeys(_stack(site) for row in errors.values() for site in row))
 
     layers = {stack: _layers(errors, stack) for stack in stacks}
+    rows = {stack: _rows(errors, stack) for stack in stacks}
+    worst = max(value for row in errors.values() for value in row.values())
 
     def draw(width: int) -> Figure:
         row, top, gap = 24, 44, 14
         left = min(14 + 6.6 * max(map(len, errors)), 0.4 * width)
-        block = row * len(errors)
         cell = (width - left - gap * len(stacks)) / sum(map(len, layers.values()))
-        beside = cell >= 34
-        height = (1 if beside else len(stacks)) * (block + top + gap)
+        # Side by side only where the rows are the same bundles.
+        beside = cell >= 34 and len({tuple(shown) for shown in rows.values()}) == 1
+        blocks = [row * len(rows[stack]) for stack in stacks]
+        parts = [block + top + gap for block in blocks]
+        height = max(parts) if beside else sum(parts)
         figure = new_figure(width, height)
         start, above = left, top
-        for i, stack in enumerate(stacks):
+        for i, (stack, block) in enumerate(zip(stacks, blocks, strict=True)):
             end = start + cell * len(layers[stack]) if beside else width - 2
             axes = add_axes(figure, start, height - above - block, width - end, above)
-            _heat(axes, stack, layers[stack], errors, names=not beside or i == 0)
+            _heat(axes, stack, layers[stack], rows[stack], worst, names=not beside or i == 0)
             start, above = (end + gap, above) if beside else (start, above + block + top + gap)
         return figure
 
@@ -150,8 +163,11 @@ def _scale_x(axes: Axes, values: Sequence[float], text: Text) -> None:
     room = max(high / low, 1.5) ** 0.08
     axes.set_xscale("log")
     axes.set_xlim(low / room, high * room)
-    wide = high / low > 100
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
+    if high / low < 2:
+        axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    else:
+        subs = (1.0,) if high / low > 100 else (1.0, 2.0, 5.0)
+        axes.xaxis.set_major_locator(LogLocator(subs=subs))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(text(value))))
     axes.grid(axis="x", visible=False)
@@ -208,16 +224,19 @@ def _heat(
     stack: str,
     layers: Sequence[int],
     errors: Mapping[str, Mapping[str, float]],
+    worst: float,
     names: bool,
 ) -> None:
-    """One stack's part of the heat map: a row a bundle, a column a layer."""
-    top = max(value for row in errors.values() for value in row.values())
+    """One stack's part of the heat map: a row a bundle, a column a layer.
+
+    `worst` has the full colour.
+    """
     for y, row in enumerate(errors.values()):
         for x, layer in enumerate(layers):
             value = row.get(f"{stack}.{layer}")
             if value is None:
                 continue
-            depth = min(max(value / max(top, 1e-9), 0), 1)
+            depth = min(max(value / max(worst, 1e-9), 0), 1)
             axes.barh(y, 0.96, 0.9, x - 0.48, color=LIGHT["heat"], alpha=0.08 + 0.92 * depth)
             text = error(value) if len(layers) <= 6 else f"{value:.2f}"
             axes.text(x, y, text, ha="center", va="center_baseline", fontsize=SMALL - 0.5)
@@ -242,6 +261,19 @@ def _describe(results: Sequence[Result], what: str, cost: Cost, text: Text) -> s
     return (
         f"Chart of BLEU against {what}. Students: {', '.join(points)}. Lines: {', '.join(lines)}."
     )
+
+
+def _heading(place: str, title: str) -> str:
+    return f"{place}: {title[:1].lower()}{title[1:]}" if place else title
+
+
+def _rows(errors: Mapping[str, Mapping[str, float]], stack: str) -> dict[str, Mapping[str, float]]:
+    """The bundles that have students in a stack."""
+    return {
+        label: by_site
+        for label, by_site in errors.items()
+        if any(_stack(site) == stack for site in by_site)
+    }
 
 
 def _stack(site: str) -> str:

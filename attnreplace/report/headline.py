@@ -1,14 +1,31 @@
-"""The top of the page: what came out, in one sentence and four numbers."""
+"""The top of the page: what came out, in one sentence and a few numbers."""
 
 from collections.abc import Sequence
 
 from attnreplace.report.markup import Markup, join, tag
 from attnreplace.report.records import Result, best, of_kind
+from attnreplace.report.scopes import Scope, scopes_of
 from attnreplace.report.tables import describe_over_long, describe_sites, score, share
 
 
 def headline(results: Sequence[Result]) -> Markup:
-    """Teacher, best student, untrained and removed, from results of one test set and beam."""
+    """The teacher and what students keep of it, from results of one test set and beam.
+
+    Where one kind of attention is replaced: teacher, best student, untrained and removed. Where
+    there are several: the teacher, and for each of them the best student.
+    """
+    scopes = scopes_of(result.scope for result in of_kind(results, "student"))
+    sentence, cards = _by_scope(results, scopes) if len(scopes) > 1 else _one_scope(results)
+    return join(
+        [
+            tag("p", sentence, class_="lead"),
+            tag("dl", *cards, class_="cards"),
+            tag("p", _fine_print(results), class_="small"),
+        ]
+    )
+
+
+def _one_scope(results: Sequence[Result]) -> tuple[str, list[Markup]]:
     teacher = best(of_kind(results, "teacher"))
     student = best(of_kind(results, "student"))
     untrained = best(of_kind(results, "untrained"))
@@ -25,13 +42,37 @@ def headline(results: Sequence[Result]) -> Markup:
         for name, result in cards
         if result is not None
     ]
-    return join(
-        [
-            tag("p", _sentence(teacher, student, untrained, removed), class_="lead"),
-            tag("dl", *shown, class_="cards"),
-            tag("p", _fine_print(results), class_="small"),
-        ]
-    )
+    return _sentence(teacher, student, untrained, removed), shown
+
+
+def _by_scope(results: Sequence[Result], scopes: Sequence[Scope]) -> tuple[str, list[Markup]]:
+    teacher = best(of_kind(results, "teacher"))
+    top = max(result.bleu.score for result in results)
+    cards = [_card("Teacher", teacher, _notes(teacher, teacher), top)] if teacher else []
+    kept = []
+    for scope in scopes:
+        here = [result for result in results if result.scope == scope]
+        student = best(of_kind(here, "student"))
+        if student is None:
+            continue
+        notes = _notes(student, teacher)
+        for kind in ("untrained", "removed"):
+            other = best(of_kind(here, kind))
+            if other is not None:
+                notes.append(f"{kind}: {score(other.bleu.score)}")
+        cards.append(_card(scope.title, student, notes, top))
+        kept.append(f"{scope.name} {_share(student, teacher) or score(student.bleu.score)}")
+    what = "BLEU "
+    if teacher is not None and teacher.bleu.score > 0:
+        what = f"of the teacher's {score(teacher.bleu.score)} BLEU "
+    return f"With students in place of attention, {what}is kept: {', '.join(kept)}.", cards
+
+
+def _share(result: Result | None, teacher: Result | None) -> str:
+    """The share of the teacher's BLEU; nothing where there is none."""
+    if result is None or teacher is None or teacher.bleu.score <= 0:
+        return ""
+    return share(result.bleu.score / teacher.bleu.score)
 
 
 def _sentence(
@@ -67,9 +108,8 @@ def _notes(result: Result, teacher: Result | None) -> list[str]:
     if result.kind == "teacher":
         return ["with all its attention"]
     names = [] if result.kind == "removed" else [result.label]
-    if teacher is not None and teacher.bleu.score > 0:
-        names.append(f"{share(result.bleu.score / teacher.bleu.score)} of the teacher")
-    return names
+    kept = _share(result, teacher)
+    return [*names, f"{kept} of the teacher"] if kept else names
 
 
 def _card(name: str, result: Result, notes: Sequence[str], top: float) -> Markup:
@@ -92,5 +132,6 @@ def _fine_print(results: Sequence[Result]) -> str:
         f"BLEU on “{first.test_set}” ({first.pair}, {first.sentences:,} sentences, none left "
         f"out), beam {first.beam}."
     )
-    long = next((r.over_long for r in results if r.kind == "student" and r.over_long.count), None)
+    students = of_kind(results, "student")
+    long = next((r.over_long for r in students if r.over_long.count or r.over_long.targets), None)
     return text if long is None else f"{text} {describe_over_long(long)}."

@@ -9,9 +9,11 @@ from attnreplace.report.markup import Markup, join, tag
 from attnreplace.report.provenance import provenance, scroll, simple_table
 from attnreplace.report.records import Result, best, headline_results, of_kind
 from attnreplace.report.samples import RULE, Sample, departures
+from attnreplace.report.scopes import Scope, scopes_of
 from attnreplace.report.style import CSS
 from attnreplace.report.tables import (
     NOTHING,
+    SCOPE_COLUMN,
     Column,
     cost_columns,
     error,
@@ -20,6 +22,12 @@ from attnreplace.report.tables import (
     text_columns,
 )
 from attnreplace.report.training import BundleTraining
+
+NON_CAUSAL_NOTE = (
+    "The paper's form of cross-attention is not causal: it reads the whole target and writes all "
+    "positions at once. It was trained on whole references and translates from beginnings of "
+    "sentences, without a cache."
+)
 
 
 @dataclass(frozen=True)
@@ -85,13 +93,13 @@ def page(contents: Contents) -> str:
 
 def _top(contents: Contents) -> Markup:
     if not contents.results:
-        return _missing("No results yet", "attnreplace evaluate")
+        return _missing("No results yet", "attnreplace eval")
     return headline(headline_results(contents.results))
 
 
 def _results(contents: Contents) -> Markup:
     if not contents.results:
-        return _missing("No results yet", "attnreplace evaluate")
+        return _missing("No results yet", "attnreplace eval")
     parts = []
     for test_set in dict.fromkeys(result.test_set for result in contents.results):
         results = [result for result in contents.results if result.test_set == test_set]
@@ -106,33 +114,57 @@ def _results(contents: Contents) -> Markup:
         r for r in contents.results if r.test_set == headline_results(contents.results)[0].test_set
     ]
     parts.append(_table(cost, cost_columns(cost), tag("caption", "Cost")))
+    decodes = any(result.scope.decodes for result in cost)
+    flops = (
+        "FLOPs of the encoder a source token and of the decoder a target token, matrix products."
+        if decodes
+        else "FLOPs of the encoder, matrix products."
+    )
+    state = (
+        " State: what a greedy translation of one sentence keeps from step to step."
+        if decodes
+        else ""
+    )
     parts.append(
         tag(
             "p",
             "Replaced: parameters of the attention that is gone; replacement: parameters of the "
-            "students; whole: the model as evaluated. FLOPs of the encoder, matrix products. "
+            f"students; whole: the model as evaluated. {flops} "
             "Latency: median of the encoder alone, and of a greedy translation, for a batch of "
-            "1 and of 64 sentences. Relative error: mean over the layers.",
+            f"1 and of 64 sentences.{state} Relative error: mean over the layers.",
             class_="small",
         )
     )
+    if any("non-causal" in result.variant for result in contents.results):
+        parts.append(tag("p", NON_CAUSAL_NOTE, class_="small"))
     return join(parts)
 
 
 def _table(results: Sequence[Result], columns: Sequence[Column], caption: Markup) -> Markup:
-    """A results table: a rule between kinds, and methods of several sizes; the best in bold."""
-    texts = text_columns(results)
-    chief = best(of_kind(headline_results(results), "student"))
+    """A results table: a heading for everything that is replaced, where that differs.
+
+    There is a rule between kinds, and methods of several sizes; the best student is bold.
+    """
+    scopes = scopes_of(r.scope for r in results)
+    # The headings say which attention it is.
+    texts = [column for column in text_columns(results) if column[0] != SCOPE_COLUMN]
+    students = of_kind(headline_results(results), "student")
+    chief = [best([s for s in students if s.scope == scope]) for scope in scopes]
+    best_names = {student.name for student in chief if student is not None}
     head = [tag("th", heading, scope="col", class_="text") for heading, _ in texts]
     head += [tag("th", column.heading, scope="col") for column in columns]
     several = len({r.size for r in results if r.kind == "student"}) > 1
-    rows, group = [], None
+    rows, group, scope = [], None, Scope(())
     for row in table_rows(results):
         first = row.first
+        if first.scope != scope and len(scopes) > 1:
+            title = tag("th", first.scope.title, scope="rowgroup", colspan=len(head))
+            rows.append(tag("tr", title, class_="scope"))
+            scope, group = first.scope, None
         here = first.kind, first.method if several and first.kind == "student" else None
         classes = [
             "group" if group not in (None, here) else "",
-            "best" if chief is not None and first.name == chief.name else "",
+            "best" if first.name in best_names else "",
         ]
         group = here
         cells = [tag("th", first.label, scope="row")]
@@ -157,7 +189,7 @@ def _signatures(results: Sequence[Result]) -> Markup:
 
 def _quality(contents: Contents) -> Markup:
     if not contents.quality:
-        return _missing("No student was evaluated", "attnreplace evaluate")
+        return _missing("No student was evaluated", "attnreplace eval")
     shown = headline_results(contents.results)[0]
     where = f"BLEU on “{shown.test_set}”, beam {shown.beam}."
     return join([tag("p", where, class_="small"), _figures(contents.quality)])
@@ -188,7 +220,7 @@ def _training(contents: Contents) -> Markup:
 
 def _samples(contents: Contents) -> Markup:
     if not contents.samples:
-        return _missing("No translations are kept beside the results", "attnreplace evaluate")
+        return _missing("No translations are kept beside the results", "attnreplace eval")
     marks = tag("mark", "Underlined")
     parts = [tag("p", f"{RULE} ", marks, ": not in the teacher's translation.", class_="small")]
     source_language, _, target_language = contents.results[0].pair.partition("-")

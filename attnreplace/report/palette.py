@@ -1,6 +1,7 @@
 """Colours of the page and its figures, for light and dark."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from attnreplace.report.records import METHODS, Result
 
@@ -26,13 +27,18 @@ LIGHT = {role: light for role, (light, _) in ROLES.items()}
 DARK = {role: dark for role, (_, dark) in ROLES.items()}
 MARKERS = ("o", "s", "D", "^", "v", "P")
 
-Series = tuple[str, str]
-"""What one line in a figure joins: (method, family)."""
+
+class Series(NamedTuple):
+    """What one line in a figure joins: students that differ in their size only."""
+
+    method: str
+    family: str
+    variant: str = ""
 
 
 def series_of(result: Result) -> Series:
     """The series of a student."""
-    return result.method or result.name, result.family or ""
+    return Series(result.method or result.name, result.family or "", result.variant)
 
 
 class Styles:
@@ -41,9 +47,8 @@ class Styles:
     def __init__(self, series: Sequence[Series]) -> None:
         """The known methods of the first family keep their colours whatever else is there."""
         unique = list(dict.fromkeys(series))
-        families = list(dict.fromkeys(family for _, family in unique))
-        first = families[:1]
-        slots: list[Series] = [(method, family) for family in first for method in METHODS]
+        families = list(dict.fromkeys(one.family for one in unique))
+        slots = [Series(method, family) for family in families[:1] for method in METHODS]
         slots += [one for one in unique if one not in slots]
         self._slot = {one: slot for slot, one in enumerate(slots)}
         self._several = len(families) > 1
@@ -58,7 +63,7 @@ class Styles:
         return MARKERS[(slot + slot // len(MARKERS)) % len(MARKERS)]
 
     def label(self, series: Series, size: str = "") -> str:
-        """`ALRR-M`, with the family where the report has several."""
-        method, family = series
-        name = f"{method}-{size}".upper() if size else method.upper()
-        return f"{name} {family}" if self._several else name
+        """`ALRR-M`, with the family where the report has several, and what sets it apart."""
+        name = f"{series.method}-{size}".upper() if size else series.method.upper()
+        name = f"{name} {series.family}" if self._several else name
+        return f"{name}, {series.variant}" if series.variant else name

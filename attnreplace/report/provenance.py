@@ -78,12 +78,16 @@ def _digests(results: Sequence[Result], trainings: Sequence[BundleTraining]) -> 
         for kind in ("teacher", "tokenizer", "data")
         for digest in _distinct(each.get(kind) for each in digests)
     ]
-    bundles = {t.name: (t.name, _shown(t.recipe), _shown(t.seed), NOTHING) for t in trainings}
+    bundles = {
+        t.name: (_named(t.name, t.variant), _shown(t.recipe), _shown(t.seed), NOTHING)
+        for t in trainings
+    }
     for result in results:
         digest = result.digests.get("bundle")
         if digest:
             start = tag("code", short(digest))
-            bundles[result.name] = (result.name, _shown(result.recipe), _shown(result.seed), start)
+            name = _named(result.name, result.variant)
+            bundles[result.name] = (name, _shown(result.recipe), _shown(result.seed), start)
     parts = []
     if common:
         parts.append(simple_table(["What", "SHA-256"], common, "Digests"))
@@ -101,6 +105,10 @@ def _versions(results: Sequence[Result], trainings: Sequence[BundleTraining]) ->
     devices = _distinct([f"{r.device}, threads: {_shown(r.threads)}" for r in results if r.device])
     rows += [("device", device) for device in devices]
     return simple_table(["What", "Version"], rows, "Versions and devices") if rows else None
+
+
+def _named(name: str, variant: str) -> str:
+    return f"{name} ({variant})" if variant else name
 
 
 def _distinct(values: Iterable[Any]) -> list[str]:

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from attnreplace.evaluate.labels import NON_CAUSAL
 from attnreplace.evaluate.record import SCHEMA
 from attnreplace.report.fields import Fields
+from attnreplace.report.scopes import Scope
 from attnreplace.rundir import read_json
 
 BATCHES = (1, 64)
@@ -42,6 +44,9 @@ class OverLong:
     policy: str | None
     limit: int | None
     count: int | None
+    target_limit: int | None = None
+    targets: int | None = None
+    """Translations that did not end within that limit."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,13 @@ class Result:
     method: str | None
     family: str | None
     size: str | None
+    variant: str
+    """What sets it apart from the plain students of its method and size; mostly nothing."""
+
     sites: tuple[str, ...]
+    parts: tuple[str, ...]
+    """Names of the bundles in it; early records do not say."""
+
     pair: str
     test_set: str
     sentences: int
@@ -71,11 +82,17 @@ class Result:
     whole: int | None
     """Parameters of the model as it is evaluated."""
 
-    flops: float | None
+    encoder_flops: float | None
     """Operations of the encoder a source token."""
+
+    decoder_flops: float | None
+    """Operations of the decoder a target token."""
 
     latency: Mapping[int, Latency]
     """By batch size."""
+
+    state: Mapping[int, int]
+    """Bytes that generation keeps from step to step, by batch size; early records lack it."""
 
     device: str | None
     threads: int | None
@@ -95,10 +112,30 @@ class Result:
         return sum(values) / len(values) if values else None
 
     @property
-    def rank(self) -> tuple[int, int, int, str]:
-        """Sort key: teacher, removed, untrained, then students by method and size."""
+    def scope(self) -> Scope:
+        """What is replaced."""
+        return Scope.of(self.sites)
+
+    @property
+    def short_label(self) -> str:
+        """The label for figures, where there is little room."""
+        return self.label.replace(NON_CAUSAL, "non-causal")
+
+    @property
+    def flops(self) -> float | None:
+        """Operations of encoder and decoder a token."""
+        if self.encoder_flops is None or self.decoder_flops is None:
+            return None
+        return self.encoder_flops + self.decoder_flops
+
+    @property
+    def rank(self) -> tuple[Any, ...]:
+        """Sort key: the teacher; for each scope removed, untrained, students by method and size."""
         return (
+            self.kind != "teacher",
+            self.scope.order,
             position(self.kind, KINDS),
+            self.variant,
             position(self.method, METHODS),
             position(self.size, SIZES),
             self.name,
@@ -146,7 +183,9 @@ def parse_record(record: Any, where: str) -> Result:
         method=fields.may(str, "system", "method"),
         family=fields.may(str, "system", "family"),
         size=fields.may(str, "system", "size"),
+        variant=fields.may(str, "system", "variant") or "",
         sites=tuple(map(str, fields.may(list, "system", "sites") or ())),
+        parts=_parts(fields),
         pair=fields.need(str, "pair"),
         test_set=fields.need(str, "test_set"),
         sentences=fields.need(int, "sentences"),
@@ -155,14 +194,22 @@ def parse_record(record: Any, where: str) -> Result:
             policy=fields.may(str, "decoding", "over_long", "policy"),
             limit=fields.may(int, "decoding", "over_long", "limit"),
             count=fields.may(int, "decoding", "over_long", "count"),
+            target_limit=fields.may(int, "decoding", "over_long", "target_limit"),
+            targets=fields.may(int, "decoding", "over_long", "targets"),
         ),
         bleu=_score(fields, "bleu"),
         chrf=_score(fields, "chrf"),
         replaced=fields.may(int, "cost", "parameters", "replaced"),
         replacement=fields.may(int, "cost", "parameters", "replacement"),
         whole=fields.may(int, "cost", "parameters", "model"),
-        flops=fields.may_number("cost", "flops_per_token"),
+        encoder_flops=fields.may_number("cost", "flops_per_token"),
+        decoder_flops=fields.may_number("cost", "decoder_flops_per_token"),
         latency={batch: _latency(fields, batch) for batch in BATCHES},
+        state={
+            batch: size
+            for batch in BATCHES
+            if (size := fields.may(int, "cost", "memory", f"state_batch_{batch}")) is not None
+        },
         device=fields.may(str, "cost", "device"),
         threads=fields.may(int, "cost", "threads"),
         relative_mse=fields.numbers("relative_mse"),
@@ -176,6 +223,11 @@ def parse_record(record: Any, where: str) -> Result:
         versions=fields.may(dict, "versions") or {},
         created=fields.may(str, "created") or "",
     )
+
+
+def _parts(fields: Fields) -> tuple[str, ...]:
+    parts = fields.may(list, "system", "parts") or []
+    return tuple(Fields(part, fields.where).need(str, "bundle") for part in parts)
 
 
 def _score(fields: Fields, metric: str) -> Score:

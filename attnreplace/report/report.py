@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from attnreplace.errors import UserError
+from attnreplace.report.canvas import Chart
 from attnreplace.report.curves import students_chart, teacher_chart
 from attnreplace.report.figures import errors_chart, latency_chart, parameters_chart
 from attnreplace.report.html import Contents, page
@@ -17,6 +18,7 @@ from attnreplace.report.records import (
     parse_records,
 )
 from attnreplace.report.samples import load_samples
+from attnreplace.report.scopes import scopes_of
 from attnreplace.report.training import BundleTraining, bundle_trainings, teacher_history
 from attnreplace.rundir import RunDir
 
@@ -36,9 +38,9 @@ def write_report(run: RunDir) -> Path:
     shown = headline_results(results) if results else []
     trainings = bundle_trainings(run)
     students = of_kind(results, "student")
-    styles = Styles([series_of(r) for r in students] + [(t.method, t.family) for t in trainings])
+    styles = Styles([series_of(r) for r in students] + [t.series for t in trainings])
     errors = _errors(shown, trainings)
-    quality = [parameters_chart(shown, styles), latency_chart(shown, styles)]
+    quality = _quality(shown, styles)
     training = [teacher_chart(teacher_history(run)), students_chart(trainings, styles)]
     contents = Contents(
         name=run.path.resolve().name,
@@ -64,14 +66,31 @@ def _errors(
     shown: Sequence[Result], trainings: Sequence[BundleTraining]
 ) -> Mapping[str, Mapping[str, float]]:
     """Relative error by bundle and site: of the evaluated ones, then of those only trained."""
-    students = of_kind(shown, "student")
-    labels = [student.label for student in students]
+    # Systems of several bundles have no errors but theirs.
+    bundles = {training.name for training in trainings}
+    students = [s for s in of_kind(shown, "student") if s.name in bundles or len(s.parts) < 2]
+    labels = [student.short_label for student in students]
     errors = {
-        student.label if labels.count(student.label) == 1 else student.name: student.relative_mse
-        for student in students
+        label if labels.count(label) == 1 else student.name: student.relative_mse
+        for label, student in zip(labels, students, strict=True)
     }
     evaluated = {student.name for student in students}
     for training in trainings:
         if training.name not in evaluated:
-            errors[training.name] = training.relative_mse
+            note = f", {training.variant}" if training.variant else ""
+            errors[f"{training.name}{note}"] = training.relative_mse
     return {label: by_site for label, by_site in errors.items() if by_site}
+
+
+def _quality(shown: Sequence[Result], styles: Styles) -> list[Chart | None]:
+    """Two charts for everything that is replaced, with the teacher in all of them."""
+    scopes = scopes_of(student.scope for student in of_kind(shown, "student"))
+    charts = []
+    for scope in scopes:
+        results = [r for r in shown if r.kind == "teacher" or r.scope == scope]
+        place = scope.title if len(scopes) > 1 else ""
+        charts += [
+            parameters_chart(results, styles, place),
+            latency_chart(results, styles, place),
+        ]
+    return charts

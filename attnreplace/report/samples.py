@@ -5,11 +5,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from attnreplace.errors import UserError
 from attnreplace.evaluate.record import record_path, translations_path
 from attnreplace.report.fields import Fields
 from attnreplace.report.records import Result, best, of_kind
+from attnreplace.report.scopes import scopes_of
 
 SENTENCES = 8
 RULE = (
@@ -29,7 +31,10 @@ class Sample:
 
 
 def load_samples(results: Sequence[Result], folder: Path) -> list[Sample]:
-    """Samples of the teacher, the best student of each method, and attention removed.
+    """Samples of the teacher, some students, and attention removed.
+
+    Where one kind of attention is replaced, the best student of each method; where there are
+    several, the best one of each, and attention removed where most of it is replaced.
 
     Args:
         results: of one test set and beam width, in reading order.
@@ -81,11 +86,16 @@ def departures(teacher: str, hypothesis: str) -> list[tuple[str, bool]]:
 
 
 def _systems(results: Sequence[Result]) -> list[Result]:
-    """The teacher, the best student of each method and family, attention removed."""
-    students: dict[tuple[str | None, str | None], list[Result]] = {}
+    """The teacher, the best students, attention removed."""
+    scopes = scopes_of(result.scope for result in of_kind(results, "student"))
+    students: dict[Any, list[Result]] = {}
     for result in of_kind(results, "student"):
-        students.setdefault((result.method, result.family), []).append(result)
-    groups = [of_kind(results, "teacher"), *students.values(), of_kind(results, "removed")]
+        key = result.scope if len(scopes) > 1 else (result.method, result.family)
+        students.setdefault(key, []).append(result)
+    removed = of_kind(results, "removed")
+    if len(scopes) > 1:
+        removed = [result for result in removed if result.scope == scopes[-1]]
+    groups = [of_kind(results, "teacher"), *students.values(), removed]
     return [chosen for group in groups if (chosen := best(group)) is not None]
 
 

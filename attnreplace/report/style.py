@@ -67,6 +67,7 @@ th:first-child {{ position: sticky; left: 0; z-index: 1; background: var(--paper
 tbody th {{ font-weight: 500; }}
 tbody tr:hover > * {{ background: var(--panel); }}
 tr.group > * {{ border-top: 1px solid color-mix(in srgb, var(--muted) 55%, transparent); }}
+tr.scope th {{ padding-top: 1.1rem; font-weight: 650; }}
 tr.best th, tr.best td {{ font-weight: 700; }}
 td.text {{ white-space: normal; min-width: 7rem; max-width: 34rem; }}
 td code {{ overflow-wrap: normal; white-space: nowrap; }}

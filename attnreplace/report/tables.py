@@ -8,8 +8,11 @@ from itertools import groupby
 from typing import Any
 
 from attnreplace.report.records import OverLong, Result, headline_beam, parse_records
+from attnreplace.report.scopes import scopes_of
 
 NOTHING = "\u2013"
+SCOPE_COLUMN = "Attention"
+"""Heading of the column that says what is replaced."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +57,9 @@ def results_table(
 ) -> tuple[list[str], list[list[str]]]:
     """The results as a header and rows of text.
 
-    Rows: teacher, removed, untrained, then students by method and size. Columns of text come
-    first: the system, and whatever differs between the records: pair, test set, family, sites.
-    Then the figures asked for: quality, cost, or both.
+    Rows: the teacher; then for everything that is replaced removed, untrained, students by method
+    and size. Columns of text come first: the system, and whatever differs between the records:
+    pair, test set, family, what is replaced. Then the figures asked for: quality, cost, or both.
 
     Raises:
         UserError: a record is broken.
@@ -97,8 +100,11 @@ def text_columns(results: Sequence[Result]) -> list[tuple[str, Callable[[Result]
         columns.append(("Test set", lambda r: r.test_set))
     if len({r.family for r in students}) > 1:
         columns.append(("Family", lambda r: r.family or NOTHING))
-    if len({r.sites for r in students}) > 1:
-        columns.append(("Attention", lambda r: describe_sites(r.sites) or NOTHING))
+    scopes = scopes_of(r.scope for r in results)
+    if len(scopes) > 1:
+        columns.append((SCOPE_COLUMN, lambda r: r.scope.word or NOTHING))
+    if any(len({r.sites for r in students if r.scope == scope}) > 1 for scope in scopes):
+        columns.append(("Sites", lambda r: describe_sites(r.sites) or NOTHING))
     return columns
 
 
@@ -119,7 +125,13 @@ def describe_over_long(long: OverLong) -> str:
     done = {"truncate": "cut off there", "teacher": "translated by the teacher"}
     what = "sentence" if long.count == 1 else "sentences"
     text = f"{long.count:,} {what} over {long.limit} tokens"
-    return f"{text}: {done.get(long.policy or '', long.policy)}" if long.count else text
+    if long.count:
+        text += f": {done.get(long.policy or '', long.policy)}"
+    if long.targets is None:
+        return text
+    what = "translation" if long.targets == 1 else "translations"
+    text += f"; {long.targets:,} {what} without an end after {long.target_limit} tokens"
+    return f"{text}: {done.get(long.policy or '', long.policy)}" if long.targets else text
 
 
 def table_rows(results: Sequence[Result]) -> list[Row]:
@@ -156,19 +168,29 @@ def quality_columns(results: Sequence[Result]) -> list[Column]:
 
 
 def cost_columns(results: Iterable[Result]) -> list[Column]:
-    """What a system costs, from its results with the narrowest beam."""
+    """What a system costs, from its results with the narrowest beam.
+
+    Where attention of a decoder is replaced, the operations are those of encoder and decoder, and
+    what generation keeps from step to step is shown as well.
+    """
+    results = list(results)
     beam = min((result.beam for result in results), default=1)
+    decodes = any(result.scope.decodes for result in results)
     columns: list[tuple[str, Callable[[Result], float | None], Callable[[float], str]]] = [
         ("Replaced", lambda r: r.replaced, count),
         ("Replacement", lambda r: r.replacement, count),
         ("Whole", lambda r: r.whole, count),
-        ("FLOPs/token", lambda r: r.flops, count),
+        ("FLOPs/token, encoder + decoder", lambda r: r.flops, count)
+        if decodes
+        else ("FLOPs/token", lambda r: r.encoder_flops, count),
         ("Encode 1, ms", lambda r: r.latency[1].encoder, milliseconds),
         ("Encode 64, ms", lambda r: r.latency[64].encoder, milliseconds),
         ("Translate 1, ms", lambda r: r.latency[1].generate, milliseconds),
         ("Translate 64, ms", lambda r: r.latency[64].generate, milliseconds),
         ("Relative error", lambda r: r.relative_error, error),
     ]
+    if decodes and any(result.state for result in results):
+        columns.insert(-1, ("State, kB", lambda r: r.state.get(1), kilobytes))
     return [Column(heading, value, text, beam) for heading, value, text in columns]
 
 
@@ -194,6 +216,11 @@ def count(value: float) -> str:
 def milliseconds(seconds: float) -> str:
     """Seconds as milliseconds with three significant digits: `12.3`."""
     return _three_digits(1000 * seconds)
+
+
+def kilobytes(value: float) -> str:
+    """Bytes in units of 1000, with three significant digits: `12.3`."""
+    return _three_digits(value / 1000)
 
 
 def error(value: float) -> str:

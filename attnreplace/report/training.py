@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from attnreplace.evaluate.labels import layers_in_words
 from attnreplace.report.fields import Fields
+from attnreplace.report.palette import Series
 from attnreplace.report.records import METHODS, SIZES, position
+from attnreplace.report.scopes import Scope
 from attnreplace.rundir import RunDir, read_json
 
 
@@ -29,6 +32,12 @@ class BundleTraining:
     method: str
     family: str
     size: str
+    variant: str
+    """As in a result: "2 hidden layers, non-causal"."""
+
+    scope: Scope
+    """What its students replace."""
+
     recipe: str | None
     seed: int | None
     digests: Mapping[str, str]
@@ -38,6 +47,11 @@ class BundleTraining:
 
     history: tuple[tuple[float, float], ...]
     """(epoch, relative MSE, the mean over the sites)."""
+
+    @property
+    def series(self) -> Series:
+        """The line it belongs to."""
+        return Series(self.method, self.family, self.variant)
 
 
 def teacher_history(run: RunDir) -> list[TeacherEpoch]:
@@ -54,7 +68,7 @@ def teacher_history(run: RunDir) -> list[TeacherEpoch]:
 
 
 def bundle_trainings(run: RunDir) -> list[BundleTraining]:
-    """Every bundle's training, by method and size.
+    """Every bundle's training, by what is replaced, method and size.
 
     Raises:
         UserError: a bundle's configuration or history is broken.
@@ -62,7 +76,13 @@ def bundle_trainings(run: RunDir) -> list[BundleTraining]:
     trainings = [_bundle_training(run.students / name) for name in run.bundles()]
     return sorted(
         trainings,
-        key=lambda t: (position(t.method, METHODS), position(t.size, SIZES), t.name),
+        key=lambda t: (
+            t.scope.order,
+            t.variant,
+            position(t.method, METHODS),
+            position(t.size, SIZES),
+            t.name,
+        ),
     )
 
 
@@ -87,6 +107,8 @@ def _bundle_training(folder: Path) -> BundleTraining:
         method=fields.need(str, "method"),
         family=fields.need(str, "family"),
         size=str(fields.need(object, "size")),
+        variant=_variant(fields, folder.name),
+        scope=Scope.of(map(str, fields.may(list, "sites") or ())),
         recipe=fields.may(str, "recipe"),
         seed=fields.may(int, "seed"),
         digests={name: digest for name, digest in digests.items() if digest},
@@ -94,6 +116,20 @@ def _bundle_training(folder: Path) -> BundleTraining:
         relative_mse=fields.numbers("training", "relative_mse"),
         history=_history(folder / "history.json"),
     )
+
+
+def _variant(fields: Fields, name: str) -> str:
+    """What sets the students apart, in the words of the evaluation."""
+    students = [Fields(s, fields.where) for s in (fields.may(dict, "students") or {}).values()]
+    depth = max((student.may(int, "hidden_layers") or 1 for student in students), default=1)
+    forms = {student.may(str, "form") for student in students}
+    _, _, layers = name.partition("-layers")
+    details = [
+        f"{depth} hidden layers" if depth > 1 else "",
+        layers_in_words(layers.replace(".", ",")) if layers else "",
+        "non-causal" if "paper" in forms else "",
+    ]
+    return ", ".join(filter(None, details))
 
 
 def _history(path: Path) -> tuple[tuple[float, float], ...]:

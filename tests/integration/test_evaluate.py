@@ -15,19 +15,26 @@ import torch
 from attnreplace.config import RunConfig
 from attnreplace.data.corpora import DataConfig
 from attnreplace.data.tokenizer import train_tokenizer
+from attnreplace.digest import digest_json
 from attnreplace.errors import UserError
 from attnreplace.evaluate import cost as cost_module
 from attnreplace.evaluate.bleu import score
 from attnreplace.evaluate.evaluate import EvalConfig, evaluate
 from attnreplace.evaluate.record import Cost, Record, record_path
 from attnreplace.evaluate.translate import translate
-from attnreplace.hosts import Site, host_for
+from attnreplace.hosts import GROUPS, Group, host_for
 from attnreplace.methods import get_method
 from attnreplace.progress import NullProgress, Task
 from attnreplace.report.records import parse_record
-from attnreplace.rundir import RunDir, read_json
-from attnreplace.splice.bundle import BundleConfig, build_students, load_bundle, save_bundle
-from attnreplace.splice.splice import load_spliced, splice
+from attnreplace.rundir import RunDir, read_json, write_json
+from attnreplace.splice.bundle import (
+    BundleConfig,
+    build_students,
+    bundle_name,
+    load_bundle,
+    save_bundle,
+)
+from attnreplace.splice.splice import BundlePart, load_spliced, splice
 from attnreplace.students import student_config
 from attnreplace.teacher.build import TeacherConfig, build_teacher
 from attnreplace.teacher.load import load_teacher
@@ -94,24 +101,26 @@ def add_bundle(
     run: RunDir,
     method: str,
     size: str,
+    group: Group = "encoder",
     *,
     layers: int = LAYERS,
     positions: int = LIMIT,
     shift: float = 1,
+    **shape: Any,
 ) -> None:
     """Put a bundle whose students are not as they were initialised into the run."""
     teacher = load_teacher(run.teacher)
     host = host_for(teacher.model)
-    sites = [Site("encoder", "self", layer) for layer in range(layers)]
+    sites = [s for s in host.sites(teacher.model) if s.group == group and s.layer < layers]
     config = BundleConfig(
-        name=f"{method}-{size}",
+        name=bundle_name(method, size, group, **shape),
         method=method,
         family="shallow_ff",
         size=size,
         positions=positions,
         students={
             str(site): student_config(
-                get_method(method), size, host.locate(teacher.model, site), positions
+                get_method(method), size, host.locate(teacher.model, site), positions, **shape
             )
             for site in sites
         },
@@ -188,7 +197,9 @@ def test_records_have_the_documented_fields_and_the_report_reads_them(
         assert set(record) == set(Record.__annotations__)
         assert record["cost"] is not None and set(record["cost"]) == set(Cost.__annotations__)
         parsed = parse_record(record, "record")
-        assert parsed.flops == record["cost"]["flops_per_token"]
+        assert parsed.encoder_flops == record["cost"]["flops_per_token"]
+        assert parsed.decoder_flops == record["cost"]["decoder_flops_per_token"]
+        assert parsed.state.keys() == {1, 64}
         assert parsed.latency[64].generate is not None
         assert record["digests"]["teacher"] == teacher.digest
         assert record["pair"] == "de-en"
@@ -415,6 +426,177 @@ def test_only_asked_bundles_and_no_baselines(run: RunDir) -> None:
     assert [r["system"]["name"] for r in records][2:] == ["untrained-alr-s", "alr-xs"]
 
 
+@pytest.fixture(scope="module")
+def everything(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[RunDir, dict[str, Record]]]:
+    """A run with students for all attention, evaluated with costs; records by system."""
+    run = make_run(tmp_path_factory.mktemp("everything"))
+    for group in GROUPS:
+        add_bundle(run, "alr", "s", group)
+    add_bundle(run, "alr", "s", "cross", cross_form="paper")
+    add_bundle(run, "alr", "xs", "decoder")
+    with pytest.MonkeyPatch.context() as patch:
+        hurry(patch)
+        records = evaluate(run, EvalConfig(beams=[2], test_sets=["test"]))
+    yield run, {record["system"]["name"]: record for record in records}
+
+
+TOGETHER = "alr-s+alr-s-decoder+alr-s-cross"
+
+
+def test_all_groups_alone_and_together_with_their_baselines(
+    everything: tuple[RunDir, dict[str, Record]],
+) -> None:
+    _, records = everything
+    assert list(records) == [
+        "teacher", "removed", "removed-decoder", "removed-cross", "removed-all",
+        "untrained-alr-s", "untrained-alr-s-cross", "untrained-alr-s-cross-paper",
+        "untrained-alr-s-decoder", "alr-s", "alr-s-cross", "alr-s-cross-paper", "alr-s-decoder",
+        "alr-xs-decoder", TOGETHER,
+    ]  # fmt: skip
+    labels = {name: record["system"]["label"] for name, record in records.items()}
+    assert labels["alr-s-cross-paper"] == "ALR-S cross, paper's non-causal form"
+    assert labels["untrained-alr-s-cross"] == "ALR-S cross, untrained"
+    assert labels[TOGETHER] == "ALR-S all"
+    encoder = ["encoder.self.0", "encoder.self.1"]
+    for name in ("removed-all", TOGETHER):
+        system = records[name]["system"]
+        assert system["sites"] == [*encoder, "decoder.self.0", "decoder.cross.0"]
+        assert system["groups"] == ["encoder", "decoder", "cross"]
+    assert [part["bundle"] for part in records[TOGETHER]["system"]["parts"]] == TOGETHER.split("+")
+    digests = [records[name]["digests"]["bundle"] for name in (*TOGETHER.split("+"), TOGETHER)]
+    assert len(set(digests)) == 4 and None not in digests
+    parts = records[TOGETHER]["system"]["parts"]
+    assert [part["digest"] for part in parts] == digests[:3]
+    assert records[TOGETHER]["relative_mse"] == dict.fromkeys(parts_sites(parts), 0.25)
+
+
+def parts_sites(parts: list[Any]) -> list[str]:
+    """Sites of all parts."""
+    return [site for part in parts for site in part["sites"]]
+
+
+def test_a_system_of_several_bundles_is_what_splicing_them_gives(
+    everything: tuple[RunDir, dict[str, Record]],
+) -> None:
+    run, _ = everything
+    teacher = load_teacher(run.teacher)
+    model = load_spliced(teacher.model, [run.students / name for name in TOGETHER.split("+")])
+    path = run.results / f"{TOGETHER}.test.beam2.translations.jsonl"
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert [line["hypothesis"] for line in lines] == translate(
+        model, teacher.tokenizer, GERMAN, beam=2, max_length=LIMIT, over_long="truncate"
+    ).hypotheses
+    for name in ("alr-s", "alr-s-cross", "teacher", "removed-all", "removed-decoder"):
+        other = (run.results / f"{name}.test.beam2.translations.jsonl").read_text(encoding="utf-8")
+        assert other != path.read_text(encoding="utf-8"), name
+
+
+def test_cost_of_what_is_replaced_in_the_decoder(
+    everything: tuple[RunDir, dict[str, Record]],
+) -> None:
+    _, records = everything
+    costs = {name: record["cost"] for name, record in records.items()}
+    teacher, whole = costs["teacher"], costs[TOGETHER]
+    assert teacher is not None and whole is not None
+    parts = [costs[name] for name in TOGETHER.split("+")]
+    for field in ("replaced", "replacement"):
+        assert whole["parameters"][field] == sum(part["parameters"][field] for part in parts)
+    encoder, decoder, cross = parts
+    assert decoder["flops_per_token"] == cross["flops_per_token"] == teacher["flops_per_token"]
+    assert whole["flops_per_token"] == encoder["flops_per_token"] != teacher["flops_per_token"]
+    # What a part saves or costs, it saves or costs in company as well.
+    assert whole["decoder_flops_per_token"] - teacher["decoder_flops_per_token"] == pytest.approx(
+        sum(p["decoder_flops_per_token"] - teacher["decoder_flops_per_token"] for p in parts)
+    )
+    state = {name: cost["memory"]["state_batch_1"] for name, cost in costs.items() if cost}
+    assert state["alr-s-cross-paper"] == state["removed-all"] == 0
+    assert state["teacher"] == state["alr-s"]
+    assert state["teacher"] - state[TOGETHER] == (
+        (state["teacher"] - state["alr-s-decoder"]) + (state["teacher"] - state["alr-s-cross"])
+    )
+
+
+def test_limits_of_both_sides_are_recorded(
+    everything: tuple[RunDir, dict[str, Record]],
+) -> None:
+    _, records = everything
+    for name, record in records.items():
+        over_long = record["decoding"]["over_long"]
+        decodes = any(site.startswith("decoder") for site in record["system"]["sites"])
+        students = record["system"]["kind"] in ("student", "untrained")
+        assert ("targets" in over_long) == (decodes and students), name
+        if "targets" in over_long:
+            assert over_long["target_limit"] == LIMIT
+
+
+@pytest.mark.parametrize("policy", ["truncate", "teacher", "error"])
+def test_translations_over_the_positions_of_the_students(run: RunDir, policy: str) -> None:
+    add_bundle(run, "alr", "s", "decoder", positions=2)
+    config = EvalConfig([1], ["test"], policy, baselines=False, cost=False)
+    if policy == "error":
+        with pytest.raises(UserError, match="within the 2 positions of the students"):
+            evaluate(run, config)
+        return
+    teacher, student = evaluate(run, config)
+    over_long = student["decoding"]["over_long"]
+    # A decoder's students limit what is written, not what is read.
+    assert (over_long["limit"], over_long["count"]) == (LIMIT, 0)
+    assert over_long["target_limit"] == 2 and over_long["targets"] == len(GERMAN)
+    assert (student["scores"] == teacher["scores"]) == (policy == "teacher")
+
+
+def test_some_layers_of_a_bundle(run: RunDir) -> None:
+    add_bundle(run, "alr", "s")
+    add_bundle(run, "alr", "s", "decoder")
+    config = dataclasses.replace(QUICK, systems=["alr-s-decoder+alr-s:1"])
+    records = evaluate(run, config)
+    assert [r["system"]["name"] for r in records] == [
+        "teacher", "removed-encoder-layers1-decoder", "alr-s:1+alr-s-decoder"
+    ]  # fmt: skip
+    assert records[2]["system"]["label"] == "ALR-S, layer 1 + ALR-S decoder"
+    assert records[2]["system"]["sites"] == ["encoder.self.1", "decoder.self.0"]
+    assert (run.results / "alr-s@1+alr-s-decoder.test.beam1.json").is_file()
+    teacher = load_teacher(run.teacher)
+    students = [BundlePart(run.students / "alr-s", "1"), BundlePart(run.students / "alr-s-decoder")]
+    expected = translate(
+        load_spliced(teacher.model, students), teacher.tokenizer, GERMAN, beam=1, max_length=LIMIT,
+        over_long="truncate",
+    )  # fmt: skip
+    assert records[2]["scores"] == score(expected.hypotheses, ENGLISH)
+
+
+def test_only_some_groups(run: RunDir) -> None:
+    for group in GROUPS:
+        add_bundle(run, "alr", "s", group)
+    config = EvalConfig([1], ["test"], baselines=False, cost=False)
+    records = evaluate(run, config, sites=["decoder", "cross"])
+    assert [r["system"]["name"] for r in records] == [
+        "teacher", "alr-s-cross", "alr-s-decoder", "alr-s-decoder+alr-s-cross"
+    ]  # fmt: skip
+
+
+def test_a_digest_is_of_what_the_file_says(run: RunDir) -> None:
+    add_bundle(run, "alr", "s")
+    path = run.students / "alr-s" / "config.json"
+    early = read_json(path)
+    # A bundle of before there were several forms.
+    for student in early["students"].values():
+        del student["form"], student["hidden_layers"]
+    path.write_text(json.dumps(early), encoding="utf-8")
+    _, _, untrained, student = evaluate(run, QUICK)
+    assert student["digests"]["bundle"] == digest_json(early)
+    # Records of then have none of the later fields; they are kept.
+    for record in (untrained, student):
+        for field in ("variant", "groups", "parts"):
+            del record["system"][field]  # type: ignore[misc]
+        write_json(record_path(run.results, record["system"]["name"], "test", 1), record)
+    log = Log()
+    kept = evaluate(run, QUICK, progress=log)
+    assert kept[2:] == [untrained, student] and log.tasks == {}
+
+
 def test_students_of_a_former_teacher_are_refused(run: RunDir) -> None:
     add_bundle(run, "alrr", "s")
     # The new teacher has neither their width nor all of their layers.
@@ -430,6 +612,8 @@ def test_missing_and_unknown_things_are_named(run: RunDir) -> None:
     add_bundle(run, "alrr", "s")
     with pytest.raises(UserError, match="unknown bundle 'alr-m'; valid: alrr-s"):
         evaluate(run, QUICK, bundles=["alr-m"])
+    with pytest.raises(UserError, match=r"'alrr-s' and 'alrr-s' both replace encoder\.self\.0"):
+        evaluate(run, QUICK, bundles=["alrr-s+alrr-s"])
     with pytest.raises(UserError, match="unknown test set 'tst3'; valid: test, tst2"):
         evaluate(run, EvalConfig([1], ["tst3"]))
     shutil.rmtree(run.teacher)

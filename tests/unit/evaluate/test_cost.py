@@ -1,22 +1,26 @@
 """Counts against formulae, memory against known tensors, timings by their bounds."""
 
 import time
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
-from transformers import PreTrainedModel
+from transformers import DynamicCache, EncoderDecoderCache, PreTrainedModel
+from transformers.cache_utils import DynamicLayer
 
 from attnreplace.evaluate import cost as cost_module
 from attnreplace.evaluate.cost import (
     MAX_RUNS,
     MIN_RUNS,
+    cache_bytes,
     count_flops,
     count_parameters,
     decoder_flops,
     encoder_flops,
     encoder_memory,
+    generation_state,
     measure_cost,
     peak_memory,
     timing,
@@ -90,6 +94,56 @@ def test_encoder_memory_grows_with_the_batch(model: PreTrainedModel) -> None:
     hidden, inner = 10 * D * 4, 10 * FF * 4
     assert one >= hidden + inner
     assert 32 * one < many < 128 * one
+
+
+def test_what_generation_keeps_from_step_to_step(
+    other: PreTrainedModel, spliced: Callable[..., PreTrainedModel]
+) -> None:
+    tokens, source, kind = cost_module.NEW_TOKENS, 5, 4  # float32
+    # Keys and values: of every token but the last, which is written and not read; of the source.
+    keys_and_values = 2 * kind * D * LAYERS
+    read = tokens * keys_and_values
+    assert generation_state(other, 1, source) == read + source * keys_and_values
+    assert generation_state(other, 64, source) == 64 * (read + source * keys_and_values)
+    # What a student keeps does not grow with the sentence.
+    decoder = spliced(other, "decoder", positions=64)
+    state = generation_state(decoder, 1, source) - source * keys_and_values
+    assert 0 < state < read
+    assert generation_state(decoder, 1, 9) - 9 * keys_and_values == state
+    cross = spliced(other, "cross", positions=64)
+    assert generation_state(cross, 1, source) == generation_state(cross, 1, 9) < 2 * read
+    # All tokens are read anew at every step: nothing is kept.
+    assert generation_state(spliced(other, "cross", cross_form="paper"), 1, source) == 0
+
+
+def test_cache_bytes_counts_shared_memory_once() -> None:
+    layer, second = DynamicLayer(), DynamicLayer()
+    keys = torch.zeros(1, 2, 5, 8)
+    layer.update(keys, keys + 1)
+    second.update(keys, keys + 1)
+    second.keys = layer.keys
+    cache = DynamicCache()
+    cache.layers = [layer, second]
+    assert cache_bytes(cache) == 3 * keys.nbytes
+    assert cache_bytes(EncoderDecoderCache(cache, DynamicCache())) == 3 * keys.nbytes
+    assert cache_bytes(None) == 0
+
+
+@pytest.mark.parametrize("form", ["per-query", "paper"])
+def test_cost_of_students_with_few_positions(
+    other: PreTrainedModel,
+    spliced: Callable[..., PreTrainedModel],
+    monkeypatch: pytest.MonkeyPatch,
+    form: str,
+) -> None:
+    monkeypatch.setattr(cost_module, "ENCODER_SECONDS", 0)
+    monkeypatch.setattr(cost_module, "GENERATE_SECONDS", 0)
+    model = spliced(spliced(other, "decoder", 7), "cross", 9, cross_form=form)
+    cost = measure_cost(model, other, replacement=0, source_tokens=6)
+    assert cost["new_tokens"] == 7
+    assert (cost["memory"]["state_batch_64"] > 0) == (form == "per-query")
+    assert cost["flops_per_token"] == encoder_flops(other, 6) / 6
+    assert cost["decoder_flops_per_token"] != decoder_flops(other, 6) / 6
 
 
 def test_timing_keeps_its_bounds() -> None:

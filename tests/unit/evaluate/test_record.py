@@ -38,6 +38,15 @@ def test_a_record_comes_back_and_its_text_lies_beside_it(tmp_path: Path) -> None
     assert list(path.parent.glob("*.json")) == [path]
 
 
+def test_names_of_files_suit_file_systems(tmp_path: Path) -> None:
+    path = record_path(tmp_path, "alr-m:0-2,4+alr-m-decoder", "test", 1)
+    assert path.name == "alr-m@0-2,4+alr-m-decoder.test.beam1.json"
+    long = "+".join(f"alr-m-cross-layers{layer}" for layer in range(40))
+    paths = {record_path(tmp_path, long + end, "test", 1) for end in ("", "+a", "+b")}
+    assert len(paths) == 3
+    assert all(len(translations_path(path).name) < 200 for path in paths)
+
+
 def test_other_inputs_or_missing_files_are_not_finished(tmp_path: Path) -> None:
     path = record_path(tmp_path, "teacher", "test", 1)
     assert finished(path, "abc") is None

@@ -2,7 +2,7 @@
 
 import copy
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +12,7 @@ from transformers import MarianConfig, MarianMTModel, PreTrainedModel
 
 from attnreplace.data.batching import encode
 from attnreplace.errors import UserError
-from attnreplace.evaluate.translate import Translations, length_cap, translate
+from attnreplace.evaluate.translate import Translations, decoding, length_cap, translate
 from attnreplace.progress import NullProgress, Task
 
 LIMIT = 1000
@@ -156,6 +156,86 @@ def test_teacher_policy_takes_long_sentences_from_the_fallback_and_others_from_t
     ]
     with pytest.raises(ValueError, match="fallback"):
         translate(model, tokenizer, sentences, beam=1, max_length=limit, over_long="teacher")
+
+
+POSITIONS = 12
+
+
+def endless(model: PreTrainedModel) -> PreTrainedModel:
+    """A copy that never writes an end."""
+    model = copy.deepcopy(model)
+    model.generation_config.bad_words_ids = [[model.generation_config.eos_token_id]]
+    return model
+
+
+@pytest.mark.parametrize("group", ["decoder", "cross"])
+@pytest.mark.parametrize("beam", [1, 3])
+def test_translations_never_run_over_the_positions_of_the_students(
+    model: PreTrainedModel,
+    tokenizer: Any,
+    spliced: Callable[..., PreTrainedModel],
+    group: str,
+    beam: int,
+) -> None:
+    sentences = ["Ja.", "Ein Kind.", ""]
+    students = endless(spliced(model, group, POSITIONS))
+    kept = translate(students, tokenizer, sentences, beam=beam, max_length=9, over_long="truncate")
+    assert (kept.over_long, kept.over_long_targets) == (0, len(sentences))
+    with pytest.raises(UserError) as error:
+        translate(students, tokenizer, sentences, beam=beam, max_length=9)
+    message = str(error.value)
+    assert f"sentence 1 does not end within the {POSITIONS} positions" in message
+    assert "(3 such of 3)" in message and '"truncate" or "teacher"' in message
+    assert "\n" not in message
+    # With more positions than the longest that a translation may be, nothing is cut off.
+    roomy = endless(spliced(model, group, length_cap(9)))
+    result = translate(roomy, tokenizer, sentences, beam=beam, max_length=9)
+    assert result.over_long_targets == 0
+
+
+def test_only_what_does_not_end_is_cut_off_or_given_to_the_teacher(
+    other: PreTrainedModel, tokenizer: Any, spliced: Callable[..., PreTrainedModel]
+) -> None:
+    sentences = ["Ja.", "Ein Kind.", "Ein Hund läuft über die Wiese.", "Die Kinder spielen."]
+    students = copy.deepcopy(spliced(other, "decoder", POSITIONS))
+    # Long sources never end, short ones do at once.
+    encoder_read: list[int] = []
+    end = students.generation_config.eos_token_id
+
+    def push(module: Any, args: Any, kwargs: Any, output: Any) -> Any:
+        logits = output.logits
+        source = kwargs["attention_mask"].sum(dim=1)
+        encoder_read.extend(source.tolist())
+        logits[..., end] = torch.where(source > 6, -1e4, 1e4)[:, None].to(logits.dtype)
+        return output
+
+    students.register_forward_hook(push, with_kwargs=True)
+    lengths = [len(ids) for ids in encode(tokenizer, sentences)]
+    long = [length > 6 for length in lengths]
+    assert 0 < sum(long) < len(long)
+    kept = translate(students, tokenizer, sentences, beam=1, max_length=LIMIT, over_long="truncate")
+    assert kept.over_long_targets == sum(long)
+    assert [text == "" for text in kept.hypotheses] == [not over for over in long]
+    progress = Counting()
+    given = translate(
+        students, tokenizer, sentences, beam=1, max_length=LIMIT, over_long="teacher",
+        fallback=other, progress=progress,
+    )  # fmt: skip
+    by_teacher = translate(other, tokenizer, sentences, beam=1, max_length=LIMIT).hypotheses
+    assert given.over_long_targets == sum(long)
+    assert given.hypotheses == [by_teacher[i] if over else "" for i, over in enumerate(long)]
+    assert progress.done == progress.total == len(sentences)
+
+
+def test_a_model_without_a_cache_decodes_without_one(
+    other: PreTrainedModel, tokenizer: Any, spliced: Callable[..., PreTrainedModel]
+) -> None:
+    model = spliced(other, "cross", 64, cross_form="paper")
+    assert model.generation_config.use_cache is False
+    assert decoding(model, beam=2, max_new_tokens=4).use_cache is False
+    result = translate(model, tokenizer, ["Ein Kind.", "Ja."], beam=2, max_length=LIMIT)
+    assert len(result.hypotheses) == 2
+    assert decoding(other, beam=2, max_new_tokens=4).use_cache is not False
 
 
 def test_a_table_of_positions_is_never_run_over(other: PreTrainedModel, tokenizer: Any) -> None:

@@ -22,7 +22,10 @@ BLEU = {
     "elr": (18.8, 22.9, 28.0, 28.8, 29.3),
 }
 WIDTH = 6400
+STACKS = {"encoder": "encoder.self", "decoder": "decoder.self", "cross": "decoder.cross"}
 SITES = [f"encoder.self.{layer}" for layer in range(6)]
+LOSS = {"encoder": 0.0, "decoder": 0.6, "cross": 7.9, "all": 12.5}
+"""Points of BLEU that replacing more than the encoder's attention costs, in made-up records."""
 SENTENCES = [
     ("Ein Hund läuft über die Wiese.", "A dog runs across the meadow."),
     ("Zwei Frauen kaufen Obst auf dem Markt.", "Two women are buying fruit at the market."),
@@ -133,6 +136,67 @@ def make_records(beams: Iterable[int] = (1, 5), **changes: Any) -> list[dict[str
     return records
 
 
+def make_scoped(
+    group: str,
+    kind: str = "student",
+    method: str | None = "alr",
+    size: str | None = "m",
+    bleu: float = 28.7,
+    beam: int = 5,
+    variant: str = "",
+    **changes: Any,
+) -> dict[str, Any]:
+    """A record of a system that replaces one group of sites, or "all"."""
+    record = make_record(kind, method, size, bleu, beam, **changes)
+    groups = list(STACKS) if group == "all" else [group]
+    sites = [f"{STACKS[one]}.{layer}" for one in groups for layer in range(6)]
+    system = record["system"]
+    plain = f"{method}-{size}"
+    suffix = {"encoder": ""}
+    parts = [f"{plain}{suffix.get(one, f'-{one}')}" for one in groups]
+    if variant:
+        parts = [f"{part}-paper" for part in parts]
+    if kind == "removed":
+        system |= {"name": f"removed-{group}", "label": f"{group.title()} attention removed"}
+        parts = []
+    else:
+        untrained = ["untrained-", ", untrained"] if kind == "untrained" else ["", ""]
+        form = ", paper's non-causal form" if variant else ""
+        system["name"] = untrained[0] + "+".join(parts)
+        system["label"] = f"{plain.upper()} {group}{form}{untrained[1]}"
+    system |= {
+        "sites": sites,
+        "groups": groups,
+        "variant": variant,
+        "parts": [{"bundle": part} for part in parts],
+    }
+    record["decoding"]["over_long"] |= {"target_limit": 50, "targets": 3}
+    record["cost"]["decoder_flops_per_token"] = 3.1e6
+    record["cost"]["memory"] = {"state_batch_1": 41_000, "state_batch_64": 2_624_000}
+    if kind == "student":
+        record["relative_mse"] = {site: 0.1 * (i % 6 + 1) for i, site in enumerate(sites)}
+    return record
+
+
+def make_all_scopes(beams: Iterable[int] = (1, 5)) -> list[dict[str, Any]]:
+    """Everything that can be replaced: teacher, baselines, methods in three sizes each."""
+    records = [r for r in make_records(beams) if r["system"]["size"] not in ("l", "xl")]
+    for record in records:
+        record["cost"]["decoder_flops_per_token"] = 3.3e6
+        record["cost"]["memory"] = {"state_batch_1": 100_000, "state_batch_64": 6_400_000}
+    for beam in beams:
+        for group in ("decoder", "cross", "all"):
+            lost = LOSS[group]
+            records.append(make_scoped(group, "removed", None, None, 14 - lost, beam))
+            for method in ("alr", "aslr", "alrr"):
+                if group != "all":
+                    records.append(make_scoped(group, "untrained", method, "m", 1, beam))
+                for size, bleu in zip(("xs", "s", "m"), BLEU[method], strict=False):
+                    records.append(make_scoped(group, "student", method, size, bleu - lost, beam))
+        records.append(make_scoped("cross", bleu=4.4, beam=beam, variant="non-causal"))
+    return records
+
+
 def write_records(run: RunDir, records: Iterable[dict[str, Any]], sentences: int = 120) -> None:
     """Records with their translations, worse the lower BLEU is."""
     for record in records:
@@ -168,11 +232,19 @@ def write_teacher(run: RunDir, epochs: int = 20) -> None:
     write_json(run.teacher / "training.json", {"history": history, "best": history[-1]})
 
 
-def write_bundle(run: RunDir, method: str, size: str, name: str | None = None) -> None:
+def write_bundle(
+    run: RunDir,
+    method: str,
+    size: str,
+    name: str | None = None,
+    group: str = "encoder",
+    **student: Any,
+) -> None:
     """A bundle's configuration and history, without its weights."""
     name = name or f"{method}-{size}"
     final = 12 / BLEU[method][list(SIZES).index(size)] ** 1.6
-    errors = {site: final * (1 + 0.15 * i) for i, site in enumerate(SITES)}
+    sites = [f"{STACKS[group]}.{layer}" for layer in range(6)]
+    errors = {site: final * (1 + 0.15 * i) for i, site in enumerate(sites)}
     write_json(
         run.students / name / "config.json",
         {
@@ -181,7 +253,8 @@ def write_bundle(run: RunDir, method: str, size: str, name: str | None = None) -
             "method": method,
             "family": "shallow_ff",
             "size": size,
-            "sites": SITES,
+            "sites": sites,
+            "students": {site: student for site in sites},
             "seed": 1,
             "teacher_digest": "ab" * 32,
             "tokenizer_digest": "cd" * 32,
@@ -219,6 +292,8 @@ def made() -> SimpleNamespace:
     """The functions of this file: test modules cannot import it."""
     return SimpleNamespace(
         record=make_record,
+        scoped=make_scoped,
+        all_scopes=make_all_scopes,
         records=make_records,
         write_records=write_records,
         teacher=write_teacher,

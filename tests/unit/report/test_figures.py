@@ -9,6 +9,7 @@ from attnreplace.report.curves import students_chart, teacher_chart
 from attnreplace.report.figures import errors_chart, latency_chart, parameters_chart
 from attnreplace.report.palette import LIGHT, Styles, series_of
 from attnreplace.report.records import Result, of_kind, parse_records
+from attnreplace.report.scopes import Scope
 from attnreplace.report.training import BundleTraining, TeacherEpoch
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -130,6 +131,35 @@ def test_heat_map_of_all_stacks() -> None:
         assert "3.00" in found
 
 
+def test_heat_map_of_bundles_of_different_attention() -> None:
+    one = {f"encoder.self.{i}": 0.1 for i in range(6)}
+    other = {f"decoder.cross.{i}": 0.2 for i in range(6)}
+    chart = errors_chart({"ALR-M": one, "ALR-S": one, "ALR-M cross": other})
+    assert chart is not None
+    for width in (chart.wide, NARROW):
+        found = texts(chart, width)
+        # Each has its row where it has students, and nowhere else.
+        assert [found.count(name) for name in ("ALR-M", "ALR-S", "ALR-M cross")] == [1, 1, 1]
+        assert (found.count("0.100"), found.count("0.200")) == (12, 6)
+
+
+def test_charts_of_what_is_replaced_in_the_decoder(made: SimpleNamespace) -> None:
+    results = [r for r in parse_records(made.all_scopes([5])) if r.scope.word in ("", "cross")]
+    styles = styles_of(results)
+    weights = parameters_chart(results, styles, "Cross-attention")
+    latency = latency_chart(results, styles, "Cross-attention")
+    assert weights is not None and latency is not None
+    assert weights.title == "Cross-attention: quality against parameters"
+    assert (weights.name, latency.name) == ("quality_parameters_cross", "quality_latency_cross")
+    assert {"ALR-M", "ALR-M, non-causal", "Attention removed 6.1"} <= set(texts(weights))
+    # The encoder is the teacher's: what takes another time is a translation.
+    student = next(r for r in results if r.label == "ALR-M cross")
+    assert student.latency[1].generate is not None
+    shown = f"{1000 * student.latency[1].generate:.0f}"
+    assert "milliseconds to translate one sentence" in texts(latency)
+    assert f"ALR-M cross 21.7 at {shown}" in latency.alt
+
+
 def test_names_may_hold_anything(tmp_path: Path) -> None:
     chart = errors_chart({"<script> $x^ & 名": {"encoder.self.0": 0.5}})
     assert chart is not None
@@ -148,10 +178,21 @@ def test_teacher_curves() -> None:
 
 
 def test_student_curves() -> None:
-    def training(method: str, size: str, *errors: float) -> BundleTraining:
+    def training(method: str, size: str, *errors: float, scope: str = "encoder") -> BundleTraining:
         history = tuple((epoch, error) for epoch, error in enumerate(errors, start=1))
         return BundleTraining(
-            f"{method}-{size}", method, "shallow_ff", size, "paper", 1, {}, {}, {}, history
+            name=f"{method}-{size}",
+            method=method,
+            family="shallow_ff",
+            size=size,
+            variant="",
+            scope=Scope((scope,)),
+            recipe="paper",
+            seed=1,
+            digests={},
+            versions={},
+            relative_mse={},
+            history=history,
         )
 
     trainings = [
@@ -159,12 +200,13 @@ def test_student_curves() -> None:
         training("alr", "m", 0.7, 0.2, 0.0),
         training("elr", "m", 1.5),
         training("elr", "l"),
+        training("alr", "m", 0.9, 0.8, scope="cross"),
     ]
-    styles = Styles([("alr", "shallow_ff"), ("elr", "shallow_ff")])
+    styles = Styles([training.series for training in trainings])
     chart = students_chart(trainings, styles)
     assert chart is not None
     found = texts(chart)
-    assert {"ALR", "ELR", "XS"} <= set(found)
-    assert found.count("M") == 2
+    assert {"ALR", "ELR", "ALR cross", "XS"} <= set(found)
+    assert found.count("M") == 3
     assert "L" not in found
     assert LIGHT["series-0"] not in chart.svg(NARROW)

@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from attnreplace.report.palette import DARK, LIGHT, MARKERS, ROLES, Styles
+from attnreplace.report.palette import DARK, LIGHT, MARKERS, ROLES, Series, Styles
 
 
 def luminance(color: str) -> float:
@@ -30,18 +30,23 @@ def test_every_light_color_stands_for_one_role() -> None:
 
 
 def test_methods_keep_their_colors() -> None:
-    both = Styles([("elr", "shallow_ff"), ("alr", "shallow_ff")])
-    one = Styles([("elr", "shallow_ff")])
-    assert both.color(("elr", "shallow_ff")) == one.color(("elr", "shallow_ff"))
-    assert both.color(("elr", "shallow_ff")) != both.color(("alr", "shallow_ff"))
-    assert one.label(("elr", "shallow_ff")) == "ELR"
-    assert one.label(("elr", "shallow_ff"), "m") == "ELR-M"
+    alr, elr = Series("alr", "shallow_ff"), Series("elr", "shallow_ff")
+    both, one = Styles([elr, alr]), Styles([elr])
+    assert both.color(elr) == one.color(elr) != both.color(alr)
+    assert one.label(elr) == "ELR"
+    assert one.label(elr, "m") == "ELR-M"
+    paper = Series("elr", "shallow_ff", "non-causal")
+    three = Styles([elr, alr, paper])
+    assert three.color(elr) == one.color(elr) != three.color(paper)
+    assert three.label(paper, "m") == "ELR-M, non-causal"
 
 
 def test_many_series_differ_in_color_or_marker() -> None:
-    series = [(method, family) for family in ("a", "b", "c") for method in ("alr", "elr", "new")]
+    series = [
+        Series(method, family) for family in ("a", "b", "c") for method in ("alr", "elr", "new")
+    ]
     styles = Styles(series)
     looks = {(styles.color(one), styles.marker(one)) for one in series}
     assert len(looks) == len(series)
     assert {styles.marker(one) for one in series} <= set(MARKERS)
-    assert styles.label(("alr", "b"), "m") == "ALR-M b"
+    assert styles.label(Series("alr", "b"), "m") == "ALR-M b"

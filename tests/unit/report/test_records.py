@@ -5,6 +5,7 @@ import pytest
 
 from attnreplace.errors import UserError
 from attnreplace.report.records import (
+    KINDS,
     best,
     headline_results,
     load_records,
@@ -12,6 +13,7 @@ from attnreplace.report.records import (
     parse_record,
     parse_records,
 )
+from attnreplace.report.scopes import Scope
 from attnreplace.rundir import RunDir, write_json
 
 
@@ -33,6 +35,32 @@ def test_fields_are_found(made: SimpleNamespace) -> None:
     assert result.relative_error == pytest.approx(sum(result.relative_mse.values()) / 6)
     assert result.over_long.count == 7
     assert result.digests["bundle"] == "12" * 32
+
+
+def test_order_of_what_is_replaced(made: SimpleNamespace) -> None:
+    results = parse_records(reversed(made.all_scopes([5])))
+    words = dict.fromkeys((result.scope.word, result.kind) for result in results)
+    assert list(words) == [
+        ("", "teacher"),
+        *((scope, kind) for scope in ("encoder", "decoder", "cross") for kind in KINDS[1:]),
+        ("all", "removed"),
+        ("all", "student"),
+    ]
+
+
+def test_fields_of_systems_of_several_bundles(made: SimpleNamespace) -> None:
+    result = parse_record(made.scoped("all"), "here")
+    assert result.parts == ("alr-m", "alr-m-decoder", "alr-m-cross")
+    assert result.scope == Scope(("encoder", "decoder", "cross"))
+    assert result.flops == result.encoder_flops + 3.1e6
+    assert result.state == {1: 41_000, 64: 2_624_000}
+    assert (result.over_long.target_limit, result.over_long.targets) == (50, 3)
+    paper = parse_record(made.scoped("cross", variant="non-causal"), "here")
+    assert paper.short_label == "ALR-M cross, non-causal"
+    # Early records have none of this.
+    early = parse_record(made.record(), "here")
+    assert (early.parts, early.variant, early.state, early.flops) == ((), "", {}, None)
+    assert early.over_long.targets is None
 
 
 def test_what_was_not_measured_is_none(made: SimpleNamespace) -> None:

@@ -72,7 +72,7 @@ def test_headline(page: Page) -> None:
 
 
 def test_everything_is_in_it(page: Page) -> None:
-    assert "attnreplace evaluate" not in page.text
+    assert "attnreplace eval" not in page.text
     assert "nrefs:1|case:mixed|tok:13a|version:2.6.0" in page.text
     assert 'pair = "de-en"' in page.text
     assert "ab" * 32 in page.text
@@ -125,7 +125,7 @@ def test_only_the_teacher(tmp_path: Path, made: SimpleNamespace) -> None:
     run = RunDir(tmp_path)
     made.teacher(run, epochs=2)
     page = Page(write_report(run).read_text(encoding="utf-8"))
-    assert "No results yet. To fill this in: attnreplace evaluate" in page.text
+    assert "No results yet. To fill this in: attnreplace eval" in page.text
     assert "No student was trained. To fill this in: attnreplace distill" in page.text
     assert "No record of the teacher's training" not in page.text
     assert [path.name for path in run.path.glob("*.png")] == ["teacher_training.png"]
@@ -141,7 +141,7 @@ def test_evaluated_without_students(tmp_path: Path, made: SimpleNamespace) -> No
     made.write_records(run, [made.record("teacher", None, None, 30.0)], sentences=3)
     page = Page(write_report(run).read_text(encoding="utf-8"))
     assert "No student has been evaluated yet." in page.text
-    assert "No student was evaluated. To fill this in: attnreplace evaluate" in page.text
+    assert "No student was evaluated. To fill this in: attnreplace eval" in page.text
     assert page.text.count("Sentence ") == 3
 
 
@@ -170,6 +170,53 @@ def test_several_test_sets_have_a_table_each(tmp_path: Path, made: SimpleNamespa
     assert "Quality on “long”" in page.text
     assert "Quality on “test”" in page.text
     assert len(page.named("caption")) == 3
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory, made: SimpleNamespace) -> RunDir:
+    """A report on a run that replaces everything that can be."""
+    run = RunDir(tmp_path_factory.mktemp("runs") / "everything")
+    records = [r for r in made.all_scopes([5]) if r["system"]["size"] in (None, "m")]
+    made.write_records(run, records, sentences=9)
+    made.bundle(run, "alr", "m")
+    made.bundle(run, "alr", "m", "alr-m-decoder", "decoder")
+    made.bundle(run, "alr", "s", "alr-s-cross-paper", "cross", form="paper")
+    write_report(run)
+    return run
+
+
+def test_everything_replaced(everything: RunDir) -> None:
+    page = Page(everything.report.read_text(encoding="utf-8"))
+    assert (
+        "of the teacher's 30.6 BLEU is kept: encoder self-attention 100.0 %, decoder "
+        "self-attention 95.8 %, cross-attention 71.9 %, all attention 56.9 %."
+    ) in page.text
+    headings = ["Encoder self-attention", "Decoder self-attention", "Cross-attention"]
+    for name in [*headings, "All attention"]:
+        assert f"{name}: quality against latency" in page.text
+    groups = [a for a in page.named("th") if a.get("scope") == "rowgroup"]
+    assert len(groups) == 2 * 4, "a heading for each in the tables of quality and of cost"
+    assert "FLOPs/token, encoder + decoder" in page.text and "State, kB" in page.text
+    assert "3 translations without an end after 50 tokens: cut off there" in page.text
+
+
+def test_the_form_that_is_not_causal_is_marked_everywhere(everything: RunDir) -> None:
+    page = Page(everything.report.read_text(encoding="utf-8"))
+    assert "The paper's form of cross-attention is not causal" in page.text
+    assert page.text.count("ALR-M cross, paper's non-causal form") >= 2  # quality and cost
+    assert "ALR-M cross, non-causal" in page.text  # relative errors
+    # Only trained: relative errors and digests.
+    assert "alr-s-cross-paper, non-causal" in page.text
+    assert "alr-s-cross-paper (non-causal)" in page.text
+
+
+def test_every_part_has_its_figures(everything: RunDir) -> None:
+    names = {path.name for path in everything.path.glob("quality_*.png")}
+    assert names == {
+        f"quality_{what}{scope}.png"
+        for what in ("parameters", "latency")
+        for scope in ("", "_decoder", "_cross", "_all")
+    }
 
 
 def test_data_is_text_not_markup(tmp_path: Path, made: SimpleNamespace) -> None:

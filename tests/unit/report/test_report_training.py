@@ -30,6 +30,20 @@ def test_bundles_by_method_and_size(tmp_path: Path, made: SimpleNamespace) -> No
     assert history[-1][1] == pytest.approx(sum(trainings[0].relative_mse.values()) / 6, rel=0.05)
 
 
+def test_bundles_of_other_attention_come_later(tmp_path: Path, made: SimpleNamespace) -> None:
+    run = RunDir(tmp_path)
+    made.bundle(run, "alr", "m", "alr-m-cross-paper-layers0.2", "cross", form="paper")
+    made.bundle(run, "alr", "m", "alr-m-h2-decoder", "decoder", form="prefix", hidden_layers=2)
+    made.bundle(run, "elr", "m")
+    made.bundle(run, "alr", "m", "alr-m-decoder", "decoder", form="prefix", hidden_layers=1)
+    assert [(t.scope.word, t.variant) for t in bundle_trainings(run)] == [
+        ("encoder", ""),
+        ("decoder", ""),
+        ("decoder", "2 hidden layers"),
+        ("cross", "layers 0,2, non-causal"),
+    ]
+
+
 def test_a_bundle_without_history(tmp_path: Path, made: SimpleNamespace) -> None:
     run = RunDir(tmp_path)
     made.bundle(run, "alr", "m")

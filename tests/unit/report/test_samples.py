@@ -65,6 +65,16 @@ def test_systems_shown(tmp_path: Path, made: SimpleNamespace) -> None:
     assert names == ["teacher", "alr-xl", "aslr-l", "alrr-l", "elr-xl", "removed"]
 
 
+def test_one_student_of_everything_that_is_replaced(tmp_path: Path, made: SimpleNamespace) -> None:
+    run = RunDir(tmp_path)
+    records = made.all_scopes([5])
+    made.write_records(run, records, sentences=30)
+    samples = load_samples(headline_results(parse_records(records)), run.results)
+    labels = [result.label for result, _ in samples[0].hypotheses]
+    students = ["ASLR-M", "ASLR-M decoder", "ASLR-M cross", "ASLR-M all"]
+    assert labels == ["Teacher", *students, "All attention removed"]
+
+
 def test_no_translations_no_samples(tmp_path: Path, made: SimpleNamespace) -> None:
     run = RunDir(tmp_path)
     records = [made.record("teacher", None, None), made.record()]

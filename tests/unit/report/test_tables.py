@@ -1,8 +1,11 @@
+import itertools
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from attnreplace.report.records import OverLong
+from attnreplace.report.records import OverLong, load_records
 from attnreplace.report.tables import (
     NOTHING,
     count,
@@ -13,6 +16,8 @@ from attnreplace.report.tables import (
     results_table,
     share,
 )
+
+RESULTS = Path(__file__).parents[3] / "experiments" / "results"
 
 
 def test_one_row_a_system_one_column_a_beam(made: SimpleNamespace) -> None:
@@ -47,7 +52,44 @@ def test_only_what_differs_gets_a_column(made: SimpleNamespace) -> None:
     novel["system"] |= {"family": "sgu", "sites": ["decoder.cross.0"], "name": "sgu"}
     header, rows = results_table([made.record(), novel])
     assert header[:3] == ["System", "Family", "Attention"]
-    assert ["ALRR-M", "sgu", "1 layer of decoder cross-attention"] in [row[:3] for row in rows]
+    assert [row[:3] for row in rows] == [
+        ["ALRR-M", "shallow_ff", "encoder"],
+        ["ALRR-M", "sgu", "cross"],
+    ]
+    fewer = made.record()
+    fewer["system"] |= {"sites": ["encoder.self.0"], "name": "fewer"}
+    header, rows = results_table([made.record(), fewer])
+    assert header[:2] == ["System", "Sites"]
+    assert ["ALRR-M", "1 layer of encoder self-attention"] in [row[:2] for row in rows]
+
+
+def test_rows_are_grouped_by_what_is_replaced(made: SimpleNamespace) -> None:
+    header, rows = results_table(made.all_scopes([5]))
+    assert header[:2] == ["System", "Attention"]
+    groups = [group for group, _ in itertools.groupby(row[1] for row in rows)]
+    assert groups == [NOTHING, "encoder", "decoder", "cross", "all"]
+    cross = [row[0] for row in rows if row[1] == "cross"]
+    assert cross[:2] == ["Cross attention removed", "ALR-M cross, untrained"]
+    assert cross[-2:] == ["ALRR-M cross", "ALR-M cross, paper's non-causal form"]
+
+
+def test_operations_are_those_of_what_is_replaced(made: SimpleNamespace) -> None:
+    def cells(records: list[dict[str, Any]]) -> dict[str, str]:
+        header, rows = results_table(records)
+        return dict(zip(header, rows[-1], strict=True))
+
+    encoder = cells([made.record("teacher", None, None), made.record()])
+    assert encoder["FLOPs/token"] == "126 M" and "State, kB" not in encoder
+    decoder = cells([made.record("teacher", None, None), made.scoped("decoder", method="alrr")])
+    # The decoder's 3.1 million are added.
+    assert decoder["FLOPs/token, encoder + decoder"] == "129 M" and "FLOPs/token" not in decoder
+    assert decoder["State, kB"] == "41.0"
+
+
+@pytest.mark.parametrize("folder", sorted(RESULTS.glob("*")), ids=lambda path: path.name)
+def test_published_records_give_the_published_table(folder: Path) -> None:
+    records = load_records(folder / "records")
+    assert markdown_table(records) == (folder / "table.md").read_text(encoding="utf-8")
 
 
 def test_seeds_give_mean_and_spread(made: SimpleNamespace) -> None:
@@ -114,3 +156,10 @@ def test_descriptions() -> None:
     )
     assert describe_over_long(OverLong("truncate", 50, 0)) == "0 sentences over 50 tokens"
     assert describe_over_long(OverLong(None, None, None)) == "Not recorded"
+    assert describe_over_long(OverLong("teacher", 50, 0, 40, 2)) == (
+        "0 sentences over 50 tokens; 2 translations without an end after 40 tokens: "
+        "translated by the teacher"
+    )
+    assert describe_over_long(OverLong("truncate", 50, 3, 50, 0)) == (
+        "3 sentences over 50 tokens: cut off there; 0 translations without an end after 50 tokens"
+    )

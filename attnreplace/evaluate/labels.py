@@ -1,0 +1,113 @@
+"""What systems are called: for people, and in the names of baselines."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from attnreplace.evaluate.specs import Chosen
+from attnreplace.hosts import GROUPS, Site, format_layers
+
+REMOVED = {
+    ("encoder",): "Attention removed",
+    ("decoder",): "Decoder self-attention removed",
+    ("cross",): "Cross-attention removed",
+    ("encoder", "decoder"): "Self-attention removed",
+    ("encoder", "cross"): "Encoder self- and cross-attention removed",
+    ("decoder", "cross"): "Decoder attention removed",
+    GROUPS: "All attention removed",
+}
+NON_CAUSAL = "paper's non-causal form"
+
+
+def groups_of(sites: Iterable[Site]) -> tuple[str, ...]:
+    """The groups of some sites, in the order of `GROUPS`."""
+    found = {site.group for site in sites}
+    return tuple(group for group in GROUPS if group in found)
+
+
+def student_label(parts: Sequence[Chosen], every: Mapping[str, int]) -> str:
+    """A system with students: "ALR-M", "ALR-M decoder", "ALR-M all, paper's non-causal form".
+
+    Args:
+        parts: the bundles in it.
+        every: how many layers the model has, by group.
+    """
+    if not _alike(parts, every):
+        return " + ".join(student_label([part], every) for part in parts)
+    config, groups = parts[0].config, [part.group for part in parts]
+    name = " ".join(filter(None, [f"{config.method}-{config.size}".upper(), _scope(groups)]))
+    return ", ".join([name, *_details(parts, every, NON_CAUSAL)])
+
+
+def student_variant(parts: Sequence[Chosen], every: Mapping[str, int]) -> str:
+    """What sets students apart from the plain ones of their method, size and sites.
+
+    Nothing mostly; else "2 hidden layers", "layers 0-2" or "non-causal", or several of these.
+    """
+    return ", ".join(_details(parts, every, "non-causal")) if _alike(parts, every) else ""
+
+
+def removed_name(sites: Sequence[Site], every: Mapping[str, int]) -> str:
+    """The baseline without attention at these sites: "removed", "removed-decoder-layers0-2"."""
+    groups = groups_of(sites)
+    partial = {group: _partial(sites, group, every) for group in groups}
+    if not any(partial.values()):
+        if groups == ("encoder",):
+            return "removed"
+        if groups == GROUPS:
+            return "removed-all"
+    parts = [
+        f"{group}-layers{partial[group].replace(',', '.')}" if partial[group] else group
+        for group in groups
+    ]
+    return "-".join(["removed", *parts])
+
+
+def removed_label(sites: Sequence[Site], every: Mapping[str, int]) -> str:
+    """The same for people."""
+    groups = groups_of(sites)
+    layers = [_partial(sites, group, every) for group in groups]
+    if not any(layers):
+        return REMOVED[groups]
+    if len(set(layers)) == 1:
+        return f"{REMOVED[groups]}, {layers_in_words(layers[0])}"
+    which = [f"{group} {text or 'all'}" for group, text in zip(groups, layers, strict=True)]
+    return f"{REMOVED[groups]}, layers: {'; '.join(which)}"
+
+
+def _alike(parts: Sequence[Chosen], every: Mapping[str, int]) -> bool:
+    """Whether one description fits all parts: they differ in their group and form only."""
+    alike = {(p.config.method, p.config.size, _depth(p), _layers(p, every)) for p in parts}
+    return len(alike) == 1 and len({part.group for part in parts}) == len(parts)
+
+
+def _details(parts: Sequence[Chosen], every: Mapping[str, int], non_causal: str) -> list[str]:
+    details = [_depth(parts[0]), _layers(parts[0], every)]
+    if any(part.form == "paper" for part in parts):
+        details.append(non_causal)
+    return [detail for detail in details if detail]
+
+
+def layers_in_words(layers: str) -> str:
+    """A choice of layers for people: "layer 3", "layers 0,2-5"."""
+    return f"layer {layers}" if layers.isdecimal() else f"layers {layers}"
+
+
+def _scope(groups: Sequence[str]) -> str:
+    """Which attention is replaced; nothing for the encoder's, which is what is usual."""
+    if list(groups) == ["encoder"]:
+        return ""
+    return "all" if len(groups) == len(GROUPS) else " + ".join(groups)
+
+
+def _depth(part: Chosen) -> str:
+    return f"{part.hidden_layers} hidden layers" if part.hidden_layers > 1 else ""
+
+
+def _layers(part: Chosen, every: Mapping[str, int]) -> str:
+    layers = _partial(part.sites, part.group, every)
+    return layers_in_words(layers) if layers else ""
+
+
+def _partial(sites: Iterable[Site], group: str, every: Mapping[str, int]) -> str:
+    """The layers of a group among the sites, as text; empty where these are all."""
+    layers = [site.layer for site in sites if site.group == group]
+    return format_layers(layers) if len(layers) < every[group] else ""
