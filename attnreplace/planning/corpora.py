@@ -1,0 +1,189 @@
+"""How much text there is: pairs and tokens of a corpus, known, counted or assumed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from attnreplace.activations.plan import longer_side
+from attnreplace.activations.store import ActivationStore
+from attnreplace.config import RunConfig
+from attnreplace.data.batching import encode
+from attnreplace.data.corpora import GRAMMAR, load_corpus
+from attnreplace.data.tokenizer import train_tokenizer
+from attnreplace.errors import UserError
+from attnreplace.rundir import RunDir
+from attnreplace.teacher.load import load_teacher
+
+
+@dataclass(frozen=True)
+class SplitCounts:
+    """Pairs of a split that are short enough, and their tokens, `</s>` included."""
+
+    pairs: int
+    source: int
+    target: int
+    longer: int
+    """Sum over the pairs of the tokens of the longer side, by which batches are cut."""
+
+    def of(self, axis: str) -> int:
+        """Tokens of an axis."""
+        return self.source if axis == "source" else self.target
+
+
+@dataclass(frozen=True)
+class CorpusCounts:
+    """A corpus as far as a plan needs it."""
+
+    name: str
+    train: SplitCounts
+    validation: SplitCounts
+    origin: str
+    """Where the figures are from."""
+
+    @property
+    def splits(self) -> tuple[SplitCounts, SplitCounts]:
+        """What is extracted."""
+        return self.train, self.validation
+
+
+@dataclass(frozen=True)
+class CorpusFacts:
+    """A well-known corpus. Pairs are facts; the other figures are means, measured or assumed."""
+
+    pairs: Mapping[str, tuple[int, int]]
+    """Training and validation pairs by language pair."""
+    kept: float
+    """Share of the pairs with at most 50 tokens on both sides."""
+    source: float
+    """Mean tokens of the source of those."""
+    target: float
+    longer: float
+    """Mean tokens of the longer side."""
+    origin: str
+
+    def counts(self, name: str, pair: str, max_train: int | None = None) -> CorpusCounts:
+        """Figures for a language pair; the direction is of no account.
+
+        Raises:
+            UserError: the corpus does not have that pair.
+        """
+        swapped = "-".join(reversed(pair.split("-")))
+        found = self.pairs.get(pair) or self.pairs.get(swapped)
+        if found is None:
+            raise UserError(f"no figures for {name} {pair}; there are: {', '.join(self.pairs)}")
+        train = found[0] if max_train is None else min(found[0], max_train)
+        train_counts, validation = (self._split(round(n * self.kept)) for n in (train, found[1]))
+        return CorpusCounts(f"{name} {pair}", train_counts, validation, self.origin)
+
+    def _split(self, pairs: int) -> SplitCounts:
+        means = (self.source, self.target, self.longer)
+        return SplitCounts(pairs, *(round(pairs * mean) for mean in means))
+
+
+CORPORA = {
+    "multi30k": CorpusFacts(
+        pairs={"de-en": (29_000, 1_014)},
+        kept=0.999,
+        source=17.6,
+        target=16.6,
+        longer=18.3,
+        origin="pairs: the corpus; means: counted, joint BPE of 4,000 pieces",
+    ),
+    "iwslt2017": CorpusFacts(
+        pairs={"de-en": (206_112, 888), "en-fr": (232_825, 890)},
+        kept=0.889,
+        source=22.4,
+        target=21.4,
+        longer=23.3,
+        origin="pairs: as commonly cited; means: counted on the official dev2010 "
+        "and tst2010 to tst2014 of de-en, joint BPE of 8,000 pieces; en-fr assumed alike",
+    ),
+    "wmt14": CorpusFacts(
+        pairs={"de-en": (4_508_785, 3_000), "fr-en": (40_836_715, 3_000)},
+        kept=0.85,
+        source=25.0,
+        target=25.0,
+        longer=27.0,
+        origin="pairs: as commonly cited; means: assumed, from Europarl with a joint "
+        "BPE of 16,000 pieces",
+    ),
+}
+"""Figures hold for at most 50 tokens a side; other vocabularies and limits give other means."""
+
+
+def preset_counts(name: str, pair: str, max_train: int | None = None) -> CorpusCounts:
+    """The figures of a well-known corpus.
+
+    Raises:
+        UserError: none of that name, or it lacks the language pair.
+    """
+    if name not in CORPORA:
+        raise UserError(f"no figures for a corpus {name!r}; valid: {', '.join(CORPORA)}")
+    return CORPORA[name].counts(name, pair, max_train)
+
+
+def config_counts(config: RunConfig) -> CorpusCounts:
+    """The corpus of a configuration: counted where it is at hand, else the well-known figures.
+
+    Counting trains the tokenizer as `attnreplace train` does, so the figures are those of the run.
+
+    Raises:
+        UserError: the corpus is neither at hand nor well known.
+    """
+    data = config.data
+    limits = [n for n in (data.train_size, config.extract.max_train) if n is not None]
+    if data.data_dir is None and data.dataset != GRAMMAR:
+        return preset_counts(data.dataset, data.pair, min(limits, default=None))
+    corpus = load_corpus(data)
+    tokenizer = train_tokenizer(
+        corpus.train.source + corpus.train.target, config.teacher.vocab_size
+    )
+    return _count(config, tokenizer, config.teacher.max_length, "the corpus, tokenised")
+
+
+def run_counts(run: RunDir) -> CorpusCounts:
+    """The corpus of a run: as in its store, else tokenised as its teacher does, else as planned.
+
+    Raises:
+        UserError: the corpus is neither at hand nor well known.
+    """
+    config = run.config()
+    if run.activations.is_file():
+        return store_counts(ActivationStore.open(run.activations), config.data.dataset)
+    if (run.teacher / "config.json").is_file():
+        teacher = load_teacher(run.teacher)
+        origin = f"the corpus, tokenised as by {run.teacher}"
+        return _count(config, teacher.tokenizer, teacher.max_length, origin)
+    return config_counts(config)
+
+
+def store_counts(store: ActivationStore, name: str) -> CorpusCounts:
+    """What is in a store."""
+    counts = {}
+    for split in ("train", "validation"):
+        sides = [store.lengths(split, axis).numpy() for axis in ("source", "target")]
+        counts[split] = _split_counts(sides)
+    return CorpusCounts(name, counts["train"], counts["validation"], f"the store {store.path}")
+
+
+def _count(config: RunConfig, tokenizer: Any, max_length: int, origin: str) -> CorpusCounts:
+    corpus = load_corpus(config.data)
+    counts = []
+    for pairs in (corpus.train.head(config.extract.max_train), corpus.validation):
+        sides = [
+            np.array(list(map(len, encode(tokenizer, texts))), dtype=np.int64)
+            for texts in (pairs.source, pairs.target)
+        ]
+        kept = np.maximum(*sides) <= max_length
+        counts.append(_split_counts([side[kept] for side in sides]))
+    name = f"{Path(config.data.data_dir or config.data.dataset).name} {config.data.pair}"
+    return CorpusCounts(name, counts[0], counts[1], origin)
+
+
+def _split_counts(sides: Sequence[np.ndarray]) -> SplitCounts:
+    source, target = sides
+    longer = longer_side({"source": source, "target": target})
+    return SplitCounts(len(source), int(source.sum()), int(target.sum()), int(longer.sum()))

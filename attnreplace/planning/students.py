@@ -1,0 +1,164 @@
+"""Which students a configuration asks for, what each takes, and how many train side by side."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from transformers import PreTrainedModel
+
+from attnreplace.activations.sites import ALL, group_sites
+from attnreplace.distill.config import DistillConfig
+from attnreplace.distill.passes import BYTES_PER_PARAMETER, MEMORY_SHARE, plan_passes
+from attnreplace.distill.shares import Share
+from attnreplace.errors import UserError
+from attnreplace.hosts import GROUPS, Group, Location, Site, host_for
+from attnreplace.methods import Method, get_method
+from attnreplace.planning.corpora import CorpusCounts
+from attnreplace.planning.machine import Machine
+from attnreplace.planning.work import Work, student_epoch
+from attnreplace.splice.bundle import bundle_name
+from attnreplace.students import StudentConfig, student_config
+
+
+@dataclass(frozen=True)
+class StudentPlan:
+    """One student: a method and a size at one site."""
+
+    bundle: str
+    site: Site
+    config: StudentConfig
+    reads: tuple[str, ...]
+    """Tensors of the store that it learns from."""
+    work: Work
+    """Of its whole training."""
+
+    @property
+    def parameters(self) -> int:
+        """How many it has."""
+        return self.config.num_parameters()
+
+    @property
+    def memory(self) -> int:
+        """Bytes while it is trained."""
+        return self.parameters * BYTES_PER_PARAMETER
+
+
+def plan_students(
+    config: DistillConfig,
+    max_length: int,
+    model: PreTrainedModel,
+    sites: Sequence[Site],
+    corpus: CorpusCounts,
+) -> list[StudentPlan]:
+    """Every student of a grid, those of a bundle next to one another.
+
+    Args:
+        max_length: positions of the students where the configuration names none.
+        sites: what is stored.
+
+    Raises:
+        UserError: no method works at any of the sites.
+    """
+    methods = list(dict.fromkeys(map(get_method, config.methods)))
+    positions = config.positions or max_length
+    planned = [
+        student
+        for group, chosen in _choose_sites(config, model, sites).items()
+        for method in methods
+        if group in method.groups
+        for size in config.sizes
+        for student in _bundle(config, method, size, positions, model, chosen, corpus)
+        for _ in range(config.seeds)
+    ]
+    if not planned:
+        raise UserError(
+            f"nothing to plan: {', '.join(config.methods)} does not replace attention at "
+            f"{', '.join(map(str, sites))}; choose other methods or sites"
+        )
+    return planned
+
+
+def place_students(
+    config: DistillConfig,
+    students: Sequence[StudentPlan],
+    machine: Machine,
+    teacher_parameters: int,
+) -> list[list[list[StudentPlan]]]:
+    """The passes of each device, as `distill` lays them out.
+
+    Placed by student, every device has some of the students; placed by data, each has all of them.
+    """
+    sizes = {index: student.parameters for index, student in enumerate(students)}
+    free = student_room(machine, teacher_parameters) / MEMORY_SHARE
+    placed = []
+    for device in range(machine.devices):
+        own = list(sizes)
+        if config.placement == "student":
+            own = Share(device + 1, machine.devices).of(sizes)
+        groups = plan_passes({k: sizes[k] for k in own}, free, most=config.max_students).groups
+        placed.append([[students[index] for index in group] for group in groups])
+    return placed
+
+
+def student_room(machine: Machine, teacher_parameters: int) -> float:
+    """Bytes that `distill` fills with students on one device, the teacher lying there too."""
+    return max(0.0, (machine.memory - 4 * teacher_parameters) * MEMORY_SHARE)
+
+
+def _choose_sites(
+    config: DistillConfig, model: PreTrainedModel, sites: Sequence[Site]
+) -> dict[Group, list[Site]]:
+    """Of the stored sites those that are distilled, by group."""
+    chosen = {}
+    for group in GROUPS:
+        wanted = not config.sites or group in config.sites or ALL in config.sites
+        stored = [site for site in sites if site.group == group]
+        if wanted and stored:
+            layers = group_sites(model, group, config.layers)
+            chosen[group] = [site for site in stored if site in layers]
+    return chosen
+
+
+def _bundle(
+    config: DistillConfig,
+    method: Method,
+    size: str,
+    positions: int,
+    model: PreTrainedModel,
+    sites: Sequence[Site],
+    corpus: CorpusCounts,
+) -> Iterator[StudentPlan]:
+    group = sites[0].group
+    whole = len(sites) == len(group_sites(model, group))
+    name = bundle_name(
+        method.name,
+        size,
+        group,
+        cross_form=config.cross_form,
+        hidden_layers=config.hidden_layers,
+        layers=None if whole else [site.layer for site in sites],
+    )
+    updates = count_updates(corpus.train.longer, config.batch_tokens)
+    for site in sites:
+        location = host_for(model).locate(model, site)
+        shape = student_config(
+            method,
+            size,
+            location,
+            positions,
+            cross_form=config.cross_form,
+            hidden_layers=config.hidden_layers,
+        )
+        epoch = student_epoch(shape, corpus.train, corpus.validation, location.axis, updates)
+        yield StudentPlan(name, site, shape, _reads(method, location), epoch * config.epochs)
+
+
+def _reads(method: Method, location: Location) -> tuple[str, ...]:
+    names = location.tensor_names
+    roles = [*method.roles, *(["memory"] if "memory" in names else [])]
+    return tuple(dict.fromkeys(names[role] for role in roles))
+
+
+def count_updates(tokens: int, batch_tokens: int) -> int:
+    """Batches in an epoch; `tokens` are those of the longer sides."""
+    return max(1, math.ceil(tokens / batch_tokens))

@@ -1,0 +1,142 @@
+"""Operations and memory traffic of teachers and students, counted from their shapes.
+
+Operations are those of the matrix products; a multiply-add is two. Norms, activations and soft-max
+are traffic: they take time for the bytes they move.
+"""
+
+from dataclasses import astuple, dataclass, replace
+
+from torch import nn
+from transformers import PreTrainedModel
+
+from attnreplace.hosts import host_for
+from attnreplace.planning.corpora import SplitCounts
+from attnreplace.students import StudentConfig
+
+UPDATE_BYTES = 100
+"""Moved for every parameter in an update. AdamW reads weight, gradient and two moments and writes
+three of them: 28. The rest is the passes over weights and gradient before, about 18 of float32."""
+CAST_BYTES = 60
+"""Moved beyond that where products are made in bfloat16: both are cast and packed."""
+HIDDEN_BYTES = 100
+"""Moved for every value of a hidden layer in an update: about 25 passes of float32."""
+ENDS_BYTES = 200
+"""Moved for every value of a student's input and output in an update, cut and padding included.
+
+These four were set by eye from updates of single students on one busy core, d_model 128: forms
+"sentence", "prefix" and "per-query" in XS and M, "sentence" in L. Networks of one head each in a
+decoder took about three times what they give; the form "paper" and GPUs were not measured."""
+LINEAR_BYTES = 16
+"""Moved in the teacher's forward pass for every value that a linear layer reads or writes: once
+there, and about three times in the norms, activations, residuals and soft-max between them."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """So much to do."""
+
+    flops: float = 0.0
+    traffic: float = 0.0
+    """Bytes of activations between the processor and its memory, beyond those of the products."""
+    weights: float = 0.0
+    """Bytes of weights, gradients and moments."""
+    casts: float = 0.0
+    """Of those, what comes on top where products are made in bfloat16."""
+    calls: float = 0.0
+    """Updates of single students."""
+
+    def __add__(self, other: "Work") -> "Work":
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        return Work(*(mine + theirs for mine, theirs in pairs))
+
+    def __mul__(self, times: float) -> "Work":
+        return Work(*(times * value for value in astuple(self)))
+
+    def on_share(self, count: int) -> "Work":
+        """What each of `count` devices has to do that take their shares of every batch."""
+        return replace(self, flops=self.flops / count, traffic=self.traffic / count)
+
+
+def student_products(config: StudentConfig, counts: SplitCounts, axis: str) -> tuple[float, float]:
+    """Operations of a forward pass over a split: of the first layer, and of all later ones.
+
+    Only real tokens take part, so the counts are those of the tokens and not of the positions.
+
+    Args:
+        axis: of the student's own tokens, "source" or "target".
+    """
+    tokens, width = counts.of(axis), config.hidden * config.groups
+    rows = counts.pairs if config.form in ("sentence", "paper") else tokens
+    read = tokens if config.form in ("sentence", "prefix") else tokens + counts.source
+    first = 2.0 * read * config.d_model * width
+    if config.form == "per-query":  # three vectors of the memory, weighed for each query
+        first += 6.0 * tokens * width
+    deep = 2.0 * rows * (config.hidden_layers - 1) * config.hidden * width
+    return first, deep + 2.0 * tokens * config.d_out * config.hidden
+
+
+def student_epoch(
+    config: StudentConfig,
+    train: SplitCounts,
+    validation: SplitCounts,
+    axis: str,
+    updates: int,
+) -> Work:
+    """One epoch of training one student, the validation at its end included.
+
+    Its input needs no gradient: the first layer's backward pass is one product, later layers' two.
+    """
+    first, later = student_products(config, train, axis)
+    flops = 2 * first + 3 * later + sum(student_products(config, validation, axis))
+    tokens = train.of(axis)
+    rows = train.pairs if config.form in ("sentence", "paper") else tokens
+    hidden = rows * config.hidden * config.groups * config.hidden_layers
+    moved = updates * config.num_parameters()
+    return Work(
+        flops=flops,
+        traffic=HIDDEN_BYTES * hidden + ENDS_BYTES * tokens * (config.d_model + config.d_out),
+        weights=UPDATE_BYTES * moved,
+        casts=CAST_BYTES * moved,
+        calls=updates,
+    )
+
+
+def teacher_forward(model: PreTrainedModel, counts: SplitCounts, decoder: bool) -> Work:
+    """The stacks over a split, without the output layer.
+
+    Attention is counted for sentences of the mean length; as it grows with the square, this is a
+    little too few.
+
+    Args:
+        decoder: whether the decoder runs as well, on the references.
+    """
+    pairs = max(1, counts.pairs)
+    source, target, width = counts.source / pairs, counts.target / pairs, model.config.d_model
+    encoder = _linears(model.get_encoder()) * counts.source
+    attended = 4.0 * counts.source * source * width * model.config.encoder_layers
+    if not decoder:
+        return encoder + Work(attended)
+    cross = [site for site in host_for(model).sites(model) if site.group == "cross"]
+    memory = Work()
+    for site in cross:
+        attention = host_for(model).locate(model, site).attention
+        memory += _linears(attention.get_submodule("k_proj"))
+        memory += _linears(attention.get_submodule("v_proj"))
+    attended += 4.0 * counts.target * (target + source) * width * len(cross)
+    own = _linears(model.get_decoder()) + memory * -1
+    return encoder + own * counts.target + memory * counts.source + Work(attended)
+
+
+def output_forward(model: PreTrainedModel, counts: SplitCounts) -> Work:
+    """The output layer over the references of a split."""
+    width, vocabulary = model.config.d_model, model.config.vocab_size
+    return Work(2.0 * width * vocabulary, LINEAR_BYTES * (width + vocabulary)) * counts.target
+
+
+def _linears(module: nn.Module) -> Work:
+    """All linear layers of a module, for one token."""
+    linears = [part for part in module.modules() if isinstance(part, nn.Linear)]
+    return Work(
+        flops=2.0 * sum(linear.weight.numel() for linear in linears),
+        traffic=LINEAR_BYTES * sum(part.in_features + part.out_features for part in linears),
+    )
