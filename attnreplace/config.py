@@ -15,6 +15,7 @@ from attnreplace.data.corpora import DataConfig
 from attnreplace.distill.config import DistillConfig
 from attnreplace.errors import UserError
 from attnreplace.evaluate.evaluate import EvalConfig
+from attnreplace.rundir import write_text
 from attnreplace.teacher.build import PRESETS, TeacherConfig, teacher_config
 from attnreplace.teacher.config import TRAINING_PRESETS, TrainingConfig
 
@@ -81,8 +82,7 @@ class RunConfig:
 
     def save(self, path: Path) -> None:
         """Write as TOML."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(tomli_w.dumps(self.to_dict()), encoding="utf-8")
+        write_text(path, tomli_w.dumps(self.to_dict()))
 
 
 def from_dict(cls: type[C], values: dict[str, Any], where: str) -> C:

@@ -17,6 +17,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from attnreplace.checkpoint import (
+    load_state,
     load_tensors,
     optimizer_tensors,
     restore_optimizer,
@@ -65,6 +66,7 @@ def train(
     done = run.teacher / "training.json"
     if done.is_file() and read_json(done).get("inputs_digest") == inputs:
         run.update_config(data=data, teacher=teacher, training=training)
+        _clear(run, inputs)
         progress.note(f"the teacher in {run.teacher} is finished: nothing to do")
         return load_teacher(run.teacher)
     if run.teacher.exists() and not overwrite:
@@ -88,6 +90,8 @@ class _Counters:
     step: int = 0
     loss_sum: float = 0.0
     loss_tokens: int = 0
+    rate: float = 0.0
+    """Learning rate of the last update."""
     seconds: float = 0.0
     history: list[dict[str, Any]] = field(default_factory=list)
 
@@ -131,7 +135,7 @@ class _Training:
         )
         self.parallel, self.optimizer = self.accelerator.prepare(self.model, optimizer)
         self.counters = _Counters()
-        self.checkpoint_path = run.path / "teacher.checkpoint.safetensors"
+        self.checkpoint_path = _checkpoint(run)
         self._resume()
 
     def execute(self) -> None:
@@ -176,7 +180,7 @@ class _Training:
         description = f"teacher, epoch {counters.epoch + 1}/{config.epochs}"
         with self.progress.task(description, len(batches), counters.batch) as task:
             for batch in batches[counters.batch :]:
-                rate = learning_rate(
+                counters.rate = learning_rate(
                     counters.step,
                     peak=config.learning_rate,
                     warmup=config.warmup_steps,
@@ -184,7 +188,7 @@ class _Training:
                     schedule=config.schedule,
                 )
                 for group in self.optimizer.param_groups:
-                    group["lr"] = rate
+                    group["lr"] = counters.rate
                 # Dropout draws from the step, so that resuming needs no generator's state.
                 torch.manual_seed((config.seed * 1_000_003 + counters.step) * world + rank)
                 pairs = [self.train_ids[index] for index in batch]
@@ -263,7 +267,7 @@ class _Training:
                 "train_loss": counters.loss_sum / max(1, counters.loss_tokens),
                 "validation_loss": loss / max(1, tokens),
                 "validation_bleu": bleu,
-                "learning_rate": self.optimizer.param_groups[0]["lr"],
+                "learning_rate": counters.rate,
                 "seconds": counters.seconds,
             }
         )
@@ -318,6 +322,9 @@ class _Training:
             weight.copy_(self.best[name])
         folder = self.run.path / "teacher.tmp"
         shutil.rmtree(folder, ignore_errors=True)
+        # Cutting over-long sentences in the validation leaves its settings in the tokenizer.
+        self.tokenizer.backend_tokenizer.no_truncation()
+        self.tokenizer.backend_tokenizer.no_padding()
         try:
             self.model.save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
@@ -354,14 +361,26 @@ class _Training:
             "versions": versions(),
         }
         write_json(folder / "training.json", record)
-        _replace_folder(folder, self.run.teacher)
-        self.checkpoint_path.unlink(missing_ok=True)
+        former = _former(self.run)
+        shutil.rmtree(former, ignore_errors=True)
+        if self.run.teacher.exists():
+            self.run.teacher.rename(former)
+        folder.rename(self.run.teacher)
+        _clear(self.run, self.inputs)
 
 
-def _replace_folder(new: Path, old: Path) -> None:
-    aside = old.with_name(old.name + ".old")
-    shutil.rmtree(aside, ignore_errors=True)
-    if old.exists():
-        old.rename(aside)
-    new.rename(old)
-    shutil.rmtree(aside, ignore_errors=True)
+def _checkpoint(run: RunDir) -> Path:
+    return run.path / "teacher.checkpoint.safetensors"
+
+
+def _former(run: RunDir) -> Path:
+    """Where a teacher stands aside while another takes its place."""
+    return run.teacher.with_name(run.teacher.name + ".old")
+
+
+def _clear(run: RunDir, inputs: str) -> None:
+    """Remove what a finished training no longer needs."""
+    shutil.rmtree(_former(run), ignore_errors=True)
+    checkpoint = _checkpoint(run)
+    if checkpoint.exists() and load_state(checkpoint)["inputs_digest"] == inputs:
+        checkpoint.unlink()
