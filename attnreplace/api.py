@@ -15,7 +15,7 @@ from attnreplace.report.report import write_report
 from attnreplace.report.tables import markdown_table
 from attnreplace.rundir import RunDir
 from attnreplace.splice.pretrained import load_spliced_pretrained
-from attnreplace.splice.splice import load_spliced
+from attnreplace.splice.splice import BundlePart, load_spliced
 from attnreplace.teacher.build import TeacherConfig, teacher_config
 from attnreplace.teacher.config import TrainingConfig
 from attnreplace.teacher.load import load_teacher
@@ -23,6 +23,7 @@ from attnreplace.teacher.train import train
 
 __all__ = [
     "ActivationStore",
+    "BundlePart",
     "Corpus",
     "DataConfig",
     "DistillConfig",

@@ -6,9 +6,11 @@ from attnreplace.activations.extract import extract
 from attnreplace.config import RunConfig
 from attnreplace.distill.distill import distill
 from attnreplace.evaluate.evaluate import evaluate
+from attnreplace.evaluate.specs import default_systems
 from attnreplace.progress import NullProgress, Progress
 from attnreplace.report.report import write_report
 from attnreplace.rundir import RunDir
+from attnreplace.splice.bundle import load_bundle_config
 from attnreplace.teacher.train import train
 
 
@@ -21,14 +23,20 @@ def run_all(
 ) -> Path:
     """Train, extract, distill, evaluate and report; returns the report's path.
 
-    A stage whose inputs are unchanged since it finished is skipped.
+    A stage whose inputs are unchanged since it finished is skipped. Evaluated are the systems that
+    the configuration names; without any, the bundles that were asked for, alone and together.
 
     Raises:
         UserError: as the stages; in particular where a stage has finished with other inputs and
             `overwrite` is False.
     """
     train(run, config.data, config.teacher, config.training, overwrite=overwrite, progress=progress)
-    extract(run, config.extract, overwrite=overwrite, progress=progress)
+    if config.distill.online:  # there is no store, but distill reads there what to capture
+        run.update_config(extract=config.extract)
+    else:
+        extract(run, config.extract, overwrite=overwrite, progress=progress)
     bundles = distill(run, config.distill, overwrite=overwrite, progress=progress)
-    evaluate(run, config.evaluate, bundles, progress=progress)
+    made = {name: load_bundle_config(run.students / name) for name in bundles}
+    systems = config.evaluate.systems or default_systems(made)
+    evaluate(run, config.evaluate, systems, progress=progress)
     return write_report(run)

@@ -19,11 +19,15 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from attnreplace.progress import NullProgress
+
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 IN_THE_REPORT = ("Replaced", "Encode 64, ms", "Translate 64, ms")
 """Columns that a terminal has no room for."""
+BESIDE_LONG_LABELS = ("Attention", "Whole", "State, kB")
+"""And those that it has none for where labels say what is replaced."""
 
 QUIET_STEPS = 10
 """Where there is no terminal, a task says how far it is this many times."""
@@ -108,7 +112,7 @@ class LineProgress:
         err.print(escape(message), soft_wrap=True)
 
 
-def progress() -> TerminalProgress | LineProgress:
+def progress() -> TerminalProgress | LineProgress | NullProgress:
     """Bars on a terminal, lines elsewhere; nothing but ours is shown."""
     # Set before transformers and datasets are imported, which read them then.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -118,14 +122,9 @@ def progress() -> TerminalProgress | LineProgress:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     if int(os.environ.get("RANK", "0")) > 0:
-        return _silent()
+        out.quiet = True  # of several processes the first one speaks, but each says its errors
+        return NullProgress()
     return TerminalProgress() if err.is_terminal else LineProgress()
-
-
-def _silent() -> LineProgress:
-    """Of several processes only the first one speaks."""
-    err.quiet = out.quiet = True
-    return LineProgress()
 
 
 def show_table(
@@ -152,7 +151,8 @@ def show_results(records: Sequence[Mapping[str, Any]]) -> None:
     # A system costs the same whatever it translates: its first test set stands for all.
     first = min((record["test_set"] for record in records), default="")
     header, rows = results_table([r for r in records if r["test_set"] == first], quality=False)
-    kept = [index for index, name in enumerate(header) if name not in IN_THE_REPORT]
+    hidden = IN_THE_REPORT + (BESIDE_LONG_LABELS if "Attention" in header else ())
+    kept = [index for index, name in enumerate(header) if name not in hidden]
     show_table([header[i] for i in kept], [[row[i] for i in kept] for row in rows])
 
 

@@ -8,25 +8,30 @@ from attnreplace.errors import UserError
 from attnreplace_cli import console
 from attnreplace_cli.options import (
     DEFAULT_RUN,
+    BundleOption,
     RunOption,
     SetOption,
+    bundles,
     configure,
     run_suffix,
+    site_groups,
     words,
 )
 
 
 def evaluate(
     bleu: Annotated[bool, typer.Option("--bleu", help="sacreBLEU and chrF (the default).")] = True,
-    bundle: Annotated[
-        str | None, typer.Option(help="Bundles, with commas; default: all of the run.")
+    bundle: BundleOption = None,
+    sites: Annotated[
+        str | None,
+        typer.Option(help="Without --bundle: only bundles of encoder, decoder, cross; or all."),
     ] = None,
     test_set: Annotated[
         str | None, typer.Option(help="Test sets, with commas; default: all of the corpus.")
     ] = None,
     beam: Annotated[str | None, typer.Option(help="Beam widths, with commas.")] = None,
     over_long: Annotated[
-        str | None, typer.Option(help="Sentences over the limit: error, truncate or teacher.")
+        str | None, typer.Option(help="Sentences over a limit: error, truncate or teacher.")
     ] = None,
     baselines: Annotated[
         bool | None, typer.Option(help="Attention removed and untrained students, too.")
@@ -42,7 +47,7 @@ def evaluate(
 ) -> None:
     """Splice students into the teacher, translate the test sets and score them.
 
-    Example: attnreplace eval --bleu --bundle alrr-m --beam 1,5
+    Example: attnreplace eval --bleu --bundle alrr-m,alr-m+alr-m-decoder:0-2 --beam 1,5
     """
     progress = console.progress()
     from attnreplace.evaluate.evaluate import evaluate as evaluate_systems
@@ -58,7 +63,12 @@ def evaluate(
     }
     config = configure(directory, {"evaluate": options}, assignments)
     records = evaluate_systems(
-        directory, config.evaluate, words(bundle), remeasure=remeasure, progress=progress
+        directory,
+        config.evaluate,
+        bundles(bundle),
+        sites=site_groups(sites),
+        remeasure=remeasure,
+        progress=progress,
     )
     console.show_results(records)
     console.done("records:", directory.results, f"attnreplace report{run_suffix(run)}")

@@ -7,6 +7,7 @@ import typer
 from attnreplace_cli import console
 from attnreplace_cli.options import (
     DEFAULT_RUN,
+    LayersOption,
     OverwriteOption,
     RunOption,
     SetOption,
@@ -18,8 +19,13 @@ from attnreplace_cli.options import (
 
 def extract(
     sites: Annotated[
-        str | None, typer.Option(help="Attention to capture: encoder, or encoder.self.0,...")
+        str | None,
+        typer.Option(
+            help="Whose attention: encoder (self), decoder (self), cross, or single ones as "
+            "decoder.cross.0; several with commas; or all."
+        ),
     ] = None,
+    layers: LayersOption = None,
     dtype: Annotated[str | None, typer.Option(help="float16, bfloat16 or float32.")] = None,
     max_train: Annotated[
         int | None, typer.Option(help="Training sentences, from the first; default all.")
@@ -30,20 +36,30 @@ def extract(
 ) -> None:
     """Capture what the teacher's attention layers read and write, as HDF5.
 
-    Example: attnreplace extract --run runs/iwslt
+    Example: attnreplace extract --sites all --run runs/iwslt
+
+    On several devices: accelerate launch -m attnreplace_cli.main extract ...
     """
     progress = console.progress()
     from attnreplace.activations.extract import extract as extract_activations
     from attnreplace.activations.schema import readable_bytes
+    from attnreplace.hosts import GROUPS, Site
     from attnreplace.rundir import RunDir
 
     directory = RunDir(run)
-    options = {"sites": words(sites), "dtype": dtype, "max_train": max_train}
+    options = {"sites": words(sites), "layers": layers, "dtype": dtype, "max_train": max_train}
     config = configure(directory, {"extract": options}, assignments)
     store = extract_activations(directory, config.extract, overwrite=overwrite, progress=progress)
-    tokens = sum(store.tokens(split) for split in store.splits)
+    groups = {Site.parse(site).group for site in store.identity.sites}
+    tokens = f"{sum(store.tokens(split) for split in store.splits):,} tokens"
+    if groups != {"encoder"}:
+        target = sum(store.tokens(split, "target") for split in store.splits)
+        tokens = f"{tokens} of the source and {target:,} of the target"
+    chosen = [group for group in GROUPS if group in groups]
+    whose = "all" if len(chosen) == len(GROUPS) else ",".join(chosen)
+    then = "" if chosen == ["encoder"] else f" --sites {whose}"
     console.done(
-        f"{len(store.names)} tensors, {tokens:,} tokens, {readable_bytes(store.nbytes)}:",
+        f"{len(store.names)} tensors, {tokens}, {readable_bytes(store.nbytes)}:",
         store.path,
-        f"attnreplace distill --method alrr --size m{run_suffix(run)}",
+        f"attnreplace distill{then} --method alr --size m{run_suffix(run)}",
     )

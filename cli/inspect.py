@@ -1,13 +1,16 @@
 """attnreplace inspect."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from attnreplace.errors import UserError
 from attnreplace_cli import console
 from attnreplace_cli.options import DEFAULT_RUN
+
+if TYPE_CHECKING:
+    from attnreplace.splice.bundle import BundleConfig
 
 
 def inspect(
@@ -44,8 +47,6 @@ def inspect(
 
 
 def _show_run(path: Path) -> None:
-    from attnreplace.activations.schema import readable_bytes
-    from attnreplace.activations.store import ActivationStore
     from attnreplace.report.records import load_records
     from attnreplace.rundir import RunDir, read_json
     from attnreplace.splice.bundle import load_bundle_config
@@ -58,16 +59,12 @@ def _show_run(path: Path) -> None:
         rows.append(["teacher", f"validation BLEU {best['validation_bleu']:.2f}"])
     else:
         rows.append(["teacher", "missing: attnreplace train"])
-    if run.activations.is_file():
-        store = ActivationStore.open(run.activations)
-        size = readable_bytes(store.nbytes)
-        rows.append(["activations.h5", f"{len(store.names)} tensors, {size}"])
-    else:
-        rows.append(["activations.h5", "missing: attnreplace extract"])
+    rows.append(["activations.h5", _activations(run.activations)])
     for name in run.bundles():
         config = load_bundle_config(run.students / name)
         parameters = config.training.get("parameters", 0)
-        rows.append([f"students/{name}", f"{len(config.sites)} sites, {parameters:,} parameters"])
+        text = f"{_what(config)}, {parameters:,} parameters"
+        rows.append([f"students/{name}", text])
     if not run.bundles():
         rows.append(["students", "missing: attnreplace distill"])
     console.show_text(rows, title=f"run {path}")
@@ -78,17 +75,42 @@ def _show_run(path: Path) -> None:
         console.out.print("no results: attnreplace eval --bleu")
 
 
+def _activations(path: Path) -> str:
+    from attnreplace.activations.schema import readable_bytes
+    from attnreplace.activations.store import ActivationStore
+    from attnreplace.report.scopes import Scope
+    from attnreplace.report.tables import describe_sites
+
+    if not path.is_file():
+        return "missing: attnreplace extract"
+    try:
+        store = ActivationStore.open(path)
+    except UserError as error:  # The rest of the run is there to be looked at.
+        return str(error)
+    sites = describe_sites(sorted(store.identity.sites, key=lambda site: Scope.of([site]).order))
+    return f"{sites}: {len(store.names)} tensors, {readable_bytes(store.nbytes)}"
+
+
 def _show_folder(path: Path) -> None:
     from attnreplace.rundir import read_json
+    from attnreplace.splice.bundle import load_bundle_config
 
     config = read_json(path / "config.json")
     record = path / "training.json"
     if str(config.get("schema", "")).startswith("attnreplace.bundle"):
-        _show(f"bundle {path}", config)
+        _show(f"bundle {path}", {"replaces": _what(load_bundle_config(path)), **config})
     else:
         training = read_json(record) if record.is_file() else {}
         training.pop("history", None)
         _show(f"model {path}", {"model_type": config.get("model_type"), **training})
+
+
+def _what(config: "BundleConfig") -> str:
+    """What the students of a bundle replace, and how they read."""
+    from attnreplace.report.tables import describe_sites
+
+    forms = dict.fromkeys(student.form for student in config.students.values())
+    return f"{describe_sites(config.sites)}, form {', '.join(forms)}"
 
 
 def _show(title: str, value: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from attnreplace_cli import (
     evaluate,
     extract,
     inspect,
+    plan,
     report,
     run,
     train,
@@ -45,6 +46,7 @@ app.command("eval")(evaluate.evaluate)
 app.command()(report.report)
 app.command()(translate.translate)
 app.command()(inspect.inspect)
+app.command()(plan.plan)
 app.add_typer(data.app, name="data")
 
 

@@ -1,5 +1,6 @@
 """Options that several commands share, and how they become a configuration."""
 
+import re
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -44,6 +45,55 @@ MethodOption = Annotated[
 SizeOption = Annotated[
     str | None, typer.Option("--size", help="xs, s, m, l, xl; several with commas; or all.")
 ]
+SitesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--sites",
+        help="Whose attention: encoder (self), decoder (self), cross; several with commas; or all.",
+    ),
+]
+LayersOption = Annotated[
+    str | None, typer.Option("--layers", help="Layers of these sites, as 0,2-5; default: all.")
+]
+HiddenLayersOption = Annotated[
+    int | None, typer.Option("--hidden-layers", help="Hidden layers of a student; default: 1.")
+]
+CrossFormOption = Annotated[
+    str | None,
+    typer.Option(
+        "--cross-form",
+        help="Students of cross-attention: per-query (causal), or paper: all positions at once.",
+    ),
+]
+PositionsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--positions", help="Longest sentence of a student, in tokens; default: the teacher's."
+    ),
+]
+SeedsOption = Annotated[
+    int | None,
+    typer.Option("--seeds", help="Students of so many seeds, the further ones as NAME-seed1."),
+]
+OnlineOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--online/--stored", help="Activations from the running teacher: no store, no disk."
+    ),
+]
+BundleOption = Annotated[
+    str | None,
+    typer.Option(
+        "--bundle",
+        metavar="NAME[:LAYERS][+NAME...]",
+        help="Bundles of the run, several with commas; joined by +, they go into one model; "
+        "alr-m:0-2 takes some of its layers. Default: each alone, and those of one method and "
+        "size together.",
+    ),
+]
+
+NOT_IN_LAYERS = re.compile(r",(?!\s*\d+(?:-\d+)?\s*(?:[,+]|$))")
+"""A comma that separates bundles, not layers of one: what follows is not just a number."""
 
 
 def run_suffix(run: Path) -> str:
@@ -70,6 +120,28 @@ def sizes(value: str | None) -> list[str] | None:
     from attnreplace.students import SIZES
 
     return list(SIZES) if value == "all" else words(value)
+
+
+def site_groups(value: str | None) -> list[str] | None:
+    """What `--sites` names, each of the groups once.
+
+    Raises:
+        UserError: something else than groups of sites.
+    """
+    from attnreplace.hosts import GROUPS
+
+    named: list[str] | None = [*GROUPS] if value == "all" else words(value)
+    for name in named or []:
+        if name not in GROUPS:
+            raise UserError(f"unknown sites {name!r}; valid: {', '.join(GROUPS)}, all")
+    return named and list(dict.fromkeys(named))
+
+
+def bundles(value: str | None) -> list[str] | None:
+    """What `--bundle` names: "alr-m:0-2,4+alr-m-cross,alrr-m" are two."""
+    if value is None:
+        return None
+    return [spec.strip() for spec in NOT_IN_LAYERS.split(value) if spec.strip()]
 
 
 def configure(

@@ -6,17 +6,25 @@ from attnreplace_cli import console
 from attnreplace_cli.options import (
     DEFAULT_RUN,
     ConfigArgument,
+    CrossFormOption,
     DataDirOption,
     DatasetOption,
+    HiddenLayersOption,
+    LayersOption,
     MethodOption,
+    OnlineOption,
     OverwriteOption,
     PairOption,
+    PositionsOption,
     PresetOption,
     RunOption,
+    SeedsOption,
     SetOption,
+    SitesOption,
     SizeOption,
     configure,
     methods,
+    site_groups,
     sizes,
 )
 
@@ -29,13 +37,22 @@ def run(
     preset: PresetOption = None,
     method: MethodOption = None,
     size: SizeOption = None,
+    sites: SitesOption = None,
+    layers: LayersOption = None,
+    hidden_layers: HiddenLayersOption = None,
+    cross_form: CrossFormOption = None,
+    positions: PositionsOption = None,
+    seeds: SeedsOption = None,
+    online: OnlineOption = None,
     directory: RunOption = DEFAULT_RUN,
     assignments: SetOption = None,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Every stage in a row: train, extract, distill, evaluate, report; what is done is skipped.
 
-    Example: attnreplace run experiments/multi30k-de-en.toml --run runs/multi30k
+    With --sites all, students take the place of every attention: alone, and all of them together.
+
+    Example: attnreplace run --sites all --method alr --size m --run runs/all
     """
     progress = console.progress()
     from attnreplace.pipeline import run_all
@@ -44,12 +61,24 @@ def run(
 
     target = RunDir(directory)
     folder = None if data_dir is None else Path(data_dir).resolve()
+    groups = site_groups(sites)
     resolved = configure(
         target,
         {
             "data": {"dataset": dataset, "data_dir": folder, "pair": pair},
             "teacher": {"preset": preset},
-            "distill": {"methods": methods(method), "sizes": sizes(size)},
+            "extract": {"sites": groups, "layers": layers},
+            "distill": {
+                "methods": methods(method),
+                "sizes": sizes(size),
+                "sites": groups,
+                "layers": layers,
+                "hidden_layers": hidden_layers,
+                "cross_form": cross_form,
+                "positions": positions,
+                "seeds": seeds,
+                "online": online,
+            },
         },
         assignments,
         config,

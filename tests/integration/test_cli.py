@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from attnreplace_cli.main import main
+from attnreplace_cli.options import bundles
 
 from .conftest import DATA, TEACHER, TRAINING
 
@@ -157,13 +158,101 @@ def test_mistakes_in_names(cli, run_copy):
     assert fails(cli("train", "--set", "nonsense", *run), "section.field=value")
     assert fails(cli("train", "--set", "training.rate=1", *run), "learning_rate")
     assert fails(cli("extract", "--dtype", "int8", *run), "float16")
-    assert fails(cli("extract", "--sites", "decoder", *run), "encoder")
+    assert fails(cli("extract", "--sites", "vision", *run), "encoder, decoder, cross, all")
+    assert fails(cli("extract", "--layers", "0,7", *run), "layer 7", "0 to 1")
+    distill = ["distill", "--method", "alr", "--size", "xs"]
+    assert fails(cli(*distill, "--sites", "self", *run), "'self'", "encoder, decoder, cross, all")
+    assert fails(cli(*distill, "--sites", "cross", *run), "cross", "extract")
+    assert fails(cli(*distill, "--layers", "7", *run), "7")
+    assert fails(cli(*distill, "--cross-form", "none", *run), "per-query, paper")
+    assert fails(cli(*distill, "--hidden-layers", "0", *run), "hidden_layers", "at least 1")
+    assert fails(cli(*distill, "--positions", "3", *run), "positions")
+    assert fails(cli("eval", "--sites", "self", *run), "encoder, decoder, cross, all")
+    assert fails(cli("eval", "--bundle", "a:0,2+b", *run), "unknown bundle 'a'")
+    assert fails(cli("translate", "Hund", "--bundle", "a+b", *run), "unknown bundle 'a'")
     assert fails(cli("eval", "--beam", "two", *run), "1,5")
     assert fails(cli("eval", "--test-set", "none", *run), "test_nested")
     assert fails(cli("eval", "--bundle", "none", *run), "none")
     assert fails(cli("eval", "--over-long", "drop", *run), "truncate")
     assert fails(cli("inspect", run_copy.path / "nowhere"), "attnreplace run")
     assert fails(cli("run", run_copy.path / "none.toml"), "none.toml")
+
+
+@pytest.mark.parametrize(
+    ("value", "specs"),
+    [
+        (None, None),
+        ("alr-m, alrr-m", ["alr-m", "alrr-m"]),
+        ("alr-m:0-2,4", ["alr-m:0-2,4"]),
+        (
+            "alr-m:0,2+alr-m-cross,elr-s:1,3-4,alr-m",
+            ["alr-m:0,2+alr-m-cross", "elr-s:1,3-4", "alr-m"],
+        ),
+        ("alr-m-layers0.2,alr-m:0,1", ["alr-m-layers0.2", "alr-m:0,1"]),
+    ],
+)
+def test_commas_between_bundles_and_in_layers(value, specs):
+    assert bundles(value) == specs
+
+
+def test_all_attention(cli, run_copy):
+    run = ["--run", run_copy.path]
+    quick = ["--beam", "1", "--test-set", "test", "--no-cost", *run]
+    code, out, err = cli("extract", "--sites", "all", "--overwrite", *run)
+    assert code == 0, err
+    assert "next: attnreplace distill --sites all --method alr --size m" in out
+    assert "tokens of the source and" in out
+    distill = ["distill", "--method", "alr", "--epochs", "1", *run]
+    code, out, err = cli(*distill, "--sites", "all", "--size", "xs")
+    assert code == 0, err
+    assert all(name in out for name in ("alr-xs", "alr-xs-decoder", "alr-xs-cross"))
+    paper = ["--sites", "cross", "--cross-form", "paper", "--hidden-layers", "2", "--size", "s"]
+    code, out, err = cli(*distill, *paper)
+    assert code == 0 and "alr-s-h2-cross-paper" in out, err
+
+    code, out, err = cli("eval", *quick, "--sites", "cross", "--no-baselines")
+    assert code == 0, err
+    names = {path.name.partition(".")[0] for path in run_copy.results.glob("*.json")}
+    assert names == {"teacher", "alr-xs-cross", "alr-s-h2-cross-paper"}
+    code, out, err = cli("eval", *quick, "--baselines", "--bundle", "alr-xs:0+alr-xs-decoder")
+    assert code == 0 and "ALR-XS, layer 0 + ALR-XS decoder" in " ".join(out.split()), err
+    names = {path.name.partition(".")[0] for path in run_copy.results.glob("*.json")}
+    assert {"alr-xs@0+alr-xs-decoder", "removed-encoder-layers0-decoder"} <= names
+
+    together = "alr-xs+alr-xs-decoder+alr-xs-cross"
+    code, out, err = cli("translate", "Hund.", "--beam", "2", "--bundle", together, *run)
+    assert code == 0 and together in out, err
+    code, out, err = cli("inspect", run_copy.students / "alr-s-h2-cross-paper")
+    assert "1 layer of decoder cross-attention, form paper" in " ".join(out.split()), err
+    code, out, err = cli("inspect", run_copy.activations)
+    assert "tokens.source" in out and "tokens.target" in out, err
+    code, out, err = cli("inspect", run_copy.path)
+    assert "1 layer of decoder self-attention, form prefix" in " ".join(out.split()), err
+
+
+def test_run_with_all_attention(cli, tmp_path):
+    code, out, err = cli(
+        "run",
+        "--run",
+        tmp_path / "r",
+        "--sites",
+        "all",
+        "--method",
+        "alr",
+        "--size",
+        "xs",
+        "--set=distill.epochs=1",
+        "--set=evaluate.beams=[1]",
+        "--set=evaluate.test_sets=['test']",
+        "--set=evaluate.cost=false",
+        "--set=evaluate.baselines=false",
+        *SMALL,
+    )
+    assert code == 0, err
+    names = {path.name.partition(".")[0] for path in (tmp_path / "r/results").glob("*.json")}
+    alone = ["alr-xs", "alr-xs-decoder", "alr-xs-cross"]
+    assert names == {"teacher", *alone, "+".join(alone)}
+    assert "ALR-XS all" in out
 
 
 def test_alias_and_all(cli, run_copy):

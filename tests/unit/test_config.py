@@ -35,6 +35,9 @@ def test_preset_stands_for_its_fields_and_given_fields_win():
         ({"distill": {"methods": ["als"]}}, "alr.*aslr.*alrr.*elr"),
         ({"distill": {"sizes": ["xxl"]}}, "unknown size 'xxl'; valid: xs, s, m, l, xl"),
         ({"evaluate": {"beams": [0]}}, "beam width"),
+        ({"evaluate": {"systems": "alr-m"}}, r"systems = 'alr-m' should be of type list"),
+        ({"distill": {"sites": ["self"]}}, "'self'; valid: encoder, decoder, cross"),
+        ({"distill": {"cross_form": "none"}}, "per-query, paper"),
         ({"teacher": {"d_model": 10, "num_heads": 4}}, "divisible by num_heads"),
     ],
 )
@@ -42,6 +45,23 @@ def test_mistakes_are_one_line(values, message):
     with pytest.raises(UserError, match=message) as error:
         RunConfig.from_dict(values)
     assert "\n" not in str(error.value)
+
+
+def test_a_file_can_ask_for_all_attention(tmp_path):
+    asked = {
+        "extract": {"sites": ["all"], "layers": "0,2-5"},
+        "distill": {
+            "sites": ["cross"], "layers": "0", "hidden_layers": 2, "cross_form": "paper",
+            "positions": 60,
+        },
+        "evaluate": {"systems": ["alr-m", "alr-m:0-2+alr-m-cross"]},
+    }  # fmt: skip
+    config = RunConfig.from_dict(asked)
+    config.save(tmp_path / "config.toml")
+    loaded = RunConfig.load(tmp_path / "config.toml")
+    assert loaded == config
+    for section, fields in asked.items():
+        assert {name: getattr(getattr(loaded, section), name) for name in fields} == fields
 
 
 def test_broken_toml_is_named(tmp_path):
