@@ -14,9 +14,11 @@ from attnreplace.errors import UserError
 
 
 class StateLayer(CacheLayerMixin):
-    """A student's state of a batch of sentences: tensors with the batch first, of constant size.
+    """A student's state of a batch of sentences: tensors with the batch first.
 
-    It stays on its device when a cache is offloaded: it is too small to be worth the way.
+    Their size does not depend on how many tokens were read: a shallow network keeps sums over them,
+    a token mixer room for as many as it has positions. The state stays on its device when a cache
+    is offloaded, a mixer's large one too.
     """
 
     is_sliding = False
@@ -88,14 +90,15 @@ class StateLayer(CacheLayerMixin):
         """Forget the last `-tokens` tokens; a positive number is what is to be left of them.
 
         Raises:
-            UserError: the state is a sum over the tokens, out of which none can be taken again.
+            UserError: some of the tokens are to be left. The state of most students is a sum over
+                them, out of which none can be taken again, so that no student is asked to.
         """
         left = min(tokens, self.length) if tokens > 0 else self.length + tokens
         if left <= 0:
             self.reset()
         elif left < self.length:
             raise UserError(
-                "a replaced layer cannot take tokens back; "
+                "a replaced layer does not take tokens back; "
                 "decode without an assistant, prompt look-up or other ways that crop the cache"
             )
 

@@ -207,7 +207,9 @@ def _distill_stage(
             taken += machine.seconds(work, bf16) + sum(extra.values())
             flops += work.flops
             flops += forward.flops * distill.epochs / by_data if distill.online else 0.0
-            fullest = max(fullest, sum(student.memory for student in students))
+            # The students of a pass take their turns at every batch.
+            largest = max((student.activations for student in students), default=0) / by_data
+            fullest = max(fullest, sum(student.memory for student in students) + largest)
         if not slowest or taken > seconds:
             slowest, seconds = parts, taken
     kept = held if distill.online else 4.0 * sum(p.numel() for p in model.parameters())

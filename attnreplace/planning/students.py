@@ -9,20 +9,20 @@ from transformers import PreTrainedModel
 from attnreplace.activations.sites import ALL, group_sites
 from attnreplace.distill.config import DistillConfig
 from attnreplace.distill.passes import BYTES_PER_PARAMETER, MEMORY_SHARE, plan_passes
+from attnreplace.distill.plan import shape_students, works_at
 from attnreplace.distill.shares import Share
 from attnreplace.errors import UserError
 from attnreplace.hosts import GROUPS, Group, Location, Site, host_for
 from attnreplace.methods import Method, get_method
 from attnreplace.planning.corpora import CorpusCounts
 from attnreplace.planning.machine import Machine
-from attnreplace.planning.work import Work, student_epoch
-from attnreplace.splice.bundle import bundle_name
-from attnreplace.students import StudentConfig, student_config
+from attnreplace.planning.work import MIXER_BYTES, Work, hidden_values, student_epoch
+from attnreplace.students import StudentConfig
 
 
 @dataclass(frozen=True)
 class StudentPlan:
-    """One student: a method and a size at one site."""
+    """One student: a method, a family and a size at one site."""
 
     bundle: str
     site: Site
@@ -31,6 +31,9 @@ class StudentPlan:
     """Tensors of the store that it learns from."""
     work: Work
     """Of its whole training."""
+    activations: int
+    """Bytes that an update of a token mixer holds beside its weights, while it lasts; those of a
+    shallow network are few, and not counted."""
 
     @property
     def parameters(self) -> int:
@@ -57,7 +60,7 @@ def plan_students(
         sites: what is stored.
 
     Raises:
-        UserError: no method works at any of the sites.
+        UserError: no method and family work at any of the sites.
     """
     methods = list(dict.fromkeys(map(get_method, config.methods)))
     positions = config.positions or max_length
@@ -65,15 +68,16 @@ def plan_students(
         student
         for group, chosen in _choose_sites(config, model, sites).items()
         for method in methods
-        if group in method.groups
+        for family in dict.fromkeys(config.families)
+        if works_at(group, config, method, family)
         for size in config.sizes
-        for student in _bundle(config, method, size, positions, model, chosen, corpus)
+        for student in _bundle(config, method, family, size, positions, model, chosen, corpus)
         for _ in range(config.seeds)
     ]
     if not planned:
         raise UserError(
             f"nothing to plan: {', '.join(config.methods)} does not replace attention at "
-            f"{', '.join(map(str, sites))}; choose other methods or sites"
+            f"{', '.join(map(str, sites))}; choose other methods, families or sites"
         )
     return planned
 
@@ -122,35 +126,22 @@ def _choose_sites(
 def _bundle(
     config: DistillConfig,
     method: Method,
+    family: str,
     size: str,
     positions: int,
     model: PreTrainedModel,
     sites: Sequence[Site],
     corpus: CorpusCounts,
 ) -> Iterator[StudentPlan]:
-    group = sites[0].group
-    whole = len(sites) == len(group_sites(model, group))
-    name = bundle_name(
-        method.name,
-        size,
-        group,
-        cross_form=config.cross_form,
-        hidden_layers=config.hidden_layers,
-        layers=None if whole else [site.layer for site in sites],
-    )
+    name, shapes = shape_students(config, method, family, size, model, sites, positions)
     updates = count_updates(corpus.train.longer, config.batch_tokens)
     for site in sites:
-        location = host_for(model).locate(model, site)
-        shape = student_config(
-            method,
-            size,
-            location,
-            positions,
-            cross_form=config.cross_form,
-            hidden_layers=config.hidden_layers,
-        )
+        location, shape = host_for(model).locate(model, site), shapes[str(site)]
         epoch = student_epoch(shape, corpus.train, corpus.validation, location.axis, updates)
-        yield StudentPlan(name, site, shape, _reads(method, location), epoch * config.epochs)
+        held = 0
+        if family != "shallow_ff":
+            held = MIXER_BYTES * config.batch_tokens * hidden_values(shape)
+        yield StudentPlan(name, site, shape, _reads(method, location), epoch * config.epochs, held)
 
 
 def _reads(method: Method, location: Location) -> tuple[str, ...]:

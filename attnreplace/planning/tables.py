@@ -76,7 +76,7 @@ def machines_table(plans: Sequence[Plan]) -> Table:
 
 def check_table(checked: Sequence[Checked]) -> Table:
     """One row a pass; `ratio` is measured over predicted."""
-    header = ["bundles", "students", "trained together", "predicted", "measured", "ratio"]
+    header = ["bundles", "students", "trained together", "predicted", "measured", "ratio a student"]
     rows = [
         [
             " ".join(check.bundles),

@@ -25,7 +25,11 @@ ENDS_BYTES = 200
 
 These four were set by eye from updates of single students on one busy core, d_model 128: forms
 "sentence", "prefix" and "per-query" in XS and M, "sentence" in L. Networks of one head each in a
-decoder took about three times what they give; the form "paper" and GPUs were not measured."""
+decoder took about three times what they give; the form "paper", token mixers and GPUs were not
+measured."""
+MIXER_BYTES = 40
+"""Held for every hidden value of a token mixer in an update, gMLP's Z included: 30 to 40 bytes were
+counted that float32 keeps for the backward pass."""
 LINEAR_BYTES = 16
 """Moved in the teacher's forward pass for every value that a linear layer reads or writes: once
 there, and about three times in the norms, activations, residuals and soft-max between them."""
@@ -61,12 +65,15 @@ def student_products(config: StudentConfig, counts: SplitCounts, axis: str) -> t
     """Operations of a forward pass over a split: of the first layer, and of all later ones.
 
     Only real tokens take part, so the counts are those of the tokens and not of the positions.
+    Token mixers have a norm before their first layer, which therefore counts among the later ones.
 
     Args:
         axis: of the student's own tokens, "source" or "target".
     """
     tokens, width = counts.of(axis), config.hidden * config.groups
-    rows = counts.pairs if config.form in ("sentence", "paper") else tokens
+    if config.family != "shallow_ff":
+        return 0.0, _mixer_products(config, counts, tokens)
+    rows = _rows(config, counts, axis)
     read = tokens if config.form in ("sentence", "prefix") else tokens + counts.source
     first = 2.0 * read * config.d_model * width
     if config.form == "per-query":  # three vectors of the memory, weighed for each query
@@ -89,8 +96,7 @@ def student_epoch(
     first, later = student_products(config, train, axis)
     flops = 2 * first + 3 * later + sum(student_products(config, validation, axis))
     tokens = train.of(axis)
-    rows = train.pairs if config.form in ("sentence", "paper") else tokens
-    hidden = rows * config.hidden * config.groups * config.hidden_layers
+    hidden = _rows(config, train, axis) * hidden_values(config)
     moved = updates * config.num_parameters()
     return Work(
         flops=flops,
@@ -99,6 +105,23 @@ def student_epoch(
         casts=CAST_BYTES * moved,
         calls=updates,
     )
+
+
+def hidden_values(config: StudentConfig) -> int:
+    """Values of the hidden layers, for one row: a sentence, or a token."""
+    return config.hidden * config.groups * config.hidden_layers
+
+
+def _rows(config: StudentConfig, counts: SplitCounts, axis: str) -> int:
+    """How many vectors a hidden layer computes."""
+    at_once = config.family == "shallow_ff" and config.form in ("sentence", "paper")
+    return counts.pairs if at_once else counts.of(axis)
+
+
+def _mixer_products(config: StudentConfig, counts: SplitCounts, tokens: int) -> float:
+    """Every weight once a token: nearly so, for there are few that mix tokens."""
+    read = config.d_model * hidden_values(config) if config.form == "per-query" else 0
+    return 2.0 * (read * counts.source + (config.num_parameters() - read) * tokens)
 
 
 def teacher_forward(model: PreTrainedModel, counts: SplitCounts, decoder: bool) -> Work:

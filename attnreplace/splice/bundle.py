@@ -112,6 +112,8 @@ def bundle_name(
     size: str,
     group: Group,
     *,
+    family: str = "shallow_ff",
+    spatial: str = "toeplitz",
     cross_form: str = "per-query",
     hidden_layers: int = 1,
     layers: Sequence[int] | None = None,
@@ -119,17 +121,24 @@ def bundle_name(
     """The name of a bundle: its folder, and the word for it everywhere else.
 
     What is usual is left out: "alr-m" in the encoder, "alr-m-decoder", "alr-m-cross",
-    "alr-m-cross-paper", "alr-m-h2-decoder" with two hidden layers, "alr-m-layers0.2-5".
+    "alr-m-cross-paper", "alr-m-h2-decoder" with two hidden layers, "alr-m-layers0.2-5"; of another
+    family "alr-m-sgu-decoder", and "alr-m-sgu-dense" with free weights over the tokens.
 
     Args:
         method: a name of `METHODS`.
         size: a name of `SIZES`.
         group: the group of sites.
+        family: a name of `FAMILIES`.
+        spatial: weights over the tokens, a name of `SPATIAL`, where the student has a choice.
         cross_form: at cross-attention, the form of the student.
         hidden_layers: hidden layers of the student.
         layers: the layers replaced; None for all.
     """
     parts = [method, size]
+    if family != "shallow_ff":
+        parts.append(family)
+    if spatial != "toeplitz":
+        parts.append(spatial)
     if hidden_layers > 1:
         parts.append(f"h{hidden_layers}")
     if group != "encoder":

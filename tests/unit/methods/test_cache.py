@@ -73,7 +73,7 @@ def test_crops_that_are_possible(layer: StateLayer, tokens: int, length: int) ->
 
 @pytest.mark.parametrize("tokens", [-1, 3])
 def test_crops_that_are_not(layer: StateLayer, tokens: int) -> None:
-    with pytest.raises(UserError, match="cannot take tokens back"):
+    with pytest.raises(UserError, match="does not take tokens back"):
         layer.crop(tokens)
     assert layer.get_seq_length() == 4
 

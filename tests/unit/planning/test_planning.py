@@ -73,6 +73,22 @@ def test_what_is_trained_is_methods_sizes_layers_and_seeds():
         plan(sites=["decoder"], methods=["elr"])
 
 
+def test_families_are_planned_where_they_have_a_form():
+    made = plan(sites=["all"], families=["shallow_ff", "token_mlp", "sgu"], spatial="dense")
+    assert list(dict.fromkeys(s.bundle for s in made.students)) == [
+        "alr-m", "alr-m-token_mlp", "alr-m-sgu-dense",
+        "alr-m-decoder", "alr-m-token_mlp-decoder", "alr-m-sgu-dense-decoder",
+        "alr-m-cross", "alr-m-sgu-cross",
+    ]  # fmt: skip
+    with pytest.raises(UserError, match="nothing to plan"):
+        plan(sites=["cross"], families=["token_mlp"])
+    # At equal counts a mixer computes more, and holds what it computed for all tokens.
+    shallow, mixer = plan(), plan(families=["sgu"])
+    assert mixer.students[0].parameters == pytest.approx(shallow.students[0].parameters, rel=0.01)
+    assert stage(mixer, "distill").flops > 5 * stage(shallow, "distill").flops
+    assert stage(mixer, "distill").memory > 1.2 * stage(shallow, "distill").memory
+
+
 def test_little_memory_makes_passes_and_says_so():
     student = max(plan().students, key=lambda s: s.parameters)
     small = dataclasses.replace(MACHINE, memory=4.1 * student.parameters * BYTES_PER_PARAMETER)

@@ -56,6 +56,39 @@ def test_a_students_operations_are_nearly_those_that_are_counted(form, groups, h
     assert planned == pytest.approx(counter.get_total_flops(), rel=0.2)
 
 
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize(
+    ("family", "form"),
+    [
+        ("token_mlp", "prefix"),
+        ("sgu", "sentence"),
+        ("sgu", "prefix"),
+        ("sgu", "per-query"),
+        ("amlp", "per-query"),
+    ],
+)
+def test_a_mixers_operations_are_nearly_those_that_are_counted(family, form, groups):
+    config = StudentConfig(family, 32, 32, 8, 256, groups, form, 2)
+    student = build_student(config)
+    x, memory = torch.randn(4, 8, 32), torch.randn(4, 5, 32)
+    masks = torch.ones(4, 8, dtype=torch.bool), torch.ones(4, 5, dtype=torch.bool)
+    cross = form == "per-query"
+    with FlopCounterMode(display=False) as counter:
+        out = student(x, masks[0], memory, masks[1]) if cross else student(x, masks[0])
+        forward = counter.get_total_flops()
+        out.square().sum().backward()
+    counts = SplitCounts(pairs=4, source=20 if cross else 32, target=32, longer=32)
+    axis = "source" if form == "sentence" else "target"
+    assert sum(student_products(config, counts, axis)) == pytest.approx(forward, rel=0.2)
+    work = student_epoch(config, counts, NOTHING, axis, 1)
+    assert work.flops == pytest.approx(counter.get_total_flops(), rel=0.2)
+    # Hidden layers are computed for tokens, not for sentences.
+    pairs = student_epoch(config, SplitCounts(9, 32, 32, 32), NOTHING, axis, 1)
+    assert (
+        pairs.traffic == student_epoch(config, SplitCounts(4, 32, 32, 32), NOTHING, axis, 1).traffic
+    )
+
+
 def test_updates_cost_for_parameters_and_tokens_for_products():
     config = StudentConfig(family="shallow_ff", d_model=8, d_out=8, positions=5, hidden=4)
     few = student_epoch(config, SplitCounts(10, 50, 50, 50), NOTHING, "source", 2)

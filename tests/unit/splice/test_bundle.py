@@ -167,6 +167,10 @@ def test_names() -> None:
     assert bundle_name("alr", "m", "decoder", hidden_layers=2) == "alr-m-h2-decoder"
     layers = bundle_name("alr", "m", "cross", cross_form="paper", layers=[5, 0, 2, 3, 4])
     assert layers == "alr-m-cross-paper-layers0.2-5"
+    assert bundle_name("alr", "m", "decoder", family="sgu") == "alr-m-sgu-decoder"
+    assert bundle_name("alr", "m", "encoder", family="sgu", spatial="dense") == "alr-m-sgu-dense"
+    deep = bundle_name("elr", "s", "encoder", family="amlp", hidden_layers=2, layers=[1])
+    assert deep == "elr-s-amlp-h2-layers1"
 
 
 def test_some_layers(make_bundle: MakeBundle) -> None:
