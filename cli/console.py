@@ -153,7 +153,8 @@ def show_results(records: Sequence[Mapping[str, Any]]) -> None:
     header, rows = results_table([r for r in records if r["test_set"] == first], quality=False)
     hidden = IN_THE_REPORT + (BESIDE_LONG_LABELS if "Attention" in header else ())
     kept = [index for index, name in enumerate(header) if name not in hidden]
-    show_table([header[i] for i in kept], [[row[i] for i in kept] for row in rows])
+    if any(record["cost"] or record["relative_mse"] for record in records):
+        show_table([header[i] for i in kept], [[row[i] for i in kept] for row in rows])
 
 
 def show_text(rows: list[list[str]], title: str) -> None:

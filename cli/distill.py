@@ -8,6 +8,7 @@ from attnreplace_cli import console
 from attnreplace_cli.options import (
     DEFAULT_RUN,
     CrossFormOption,
+    FamilyOption,
     HiddenLayersOption,
     LayersOption,
     MethodOption,
@@ -19,7 +20,9 @@ from attnreplace_cli.options import (
     SetOption,
     SitesOption,
     SizeOption,
+    SpatialOption,
     configure,
+    families,
     methods,
     run_suffix,
     site_groups,
@@ -30,10 +33,12 @@ from attnreplace_cli.options import (
 def distill(
     method: MethodOption = None,
     size: SizeOption = None,
+    family: FamilyOption = None,
     sites: SitesOption = None,
     layers: LayersOption = None,
     hidden_layers: HiddenLayersOption = None,
     cross_form: CrossFormOption = None,
+    spatial: SpatialOption = None,
     positions: PositionsOption = None,
     recipe: Annotated[str | None, typer.Option(help="modern or paper.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the activations.")] = None,
@@ -77,10 +82,12 @@ def distill(
     options = {
         "methods": methods(method),
         "sizes": sizes(size),
+        "families": families(family),
         "sites": site_groups(sites),
         "layers": layers,
         "hidden_layers": hidden_layers,
         "cross_form": cross_form,
+        "spatial": spatial,
         "positions": positions,
         "recipe": recipe,
         "epochs": epochs,
@@ -91,7 +98,7 @@ def distill(
         "online": online,
         "placement": placement,
     }
-    config = configure(directory, {"distill": options}, assignments)
+    config = configure(directory, {"distill": options}, assignments, stage="distill")
     share = Share() if part is None else Share.parse(part)
     names = distill_students(
         directory, config.distill, part=share, overwrite=overwrite, progress=progress

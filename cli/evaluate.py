@@ -61,7 +61,7 @@ def evaluate(
         "baselines": baselines,
         "cost": cost,
     }
-    config = configure(directory, {"evaluate": options}, assignments)
+    config = configure(directory, {"evaluate": options}, assignments, stage="evaluate")
     records = evaluate_systems(
         directory,
         config.evaluate,

@@ -47,7 +47,7 @@ def inspect(
 
 
 def _show_run(path: Path) -> None:
-    from attnreplace.report.records import load_records
+    from attnreplace.report.records import current_records
     from attnreplace.rundir import RunDir, read_json
     from attnreplace.splice.bundle import load_bundle_config
 
@@ -68,9 +68,9 @@ def _show_run(path: Path) -> None:
     if not run.bundles():
         rows.append(["students", "missing: attnreplace distill"])
     console.show_text(rows, title=f"run {path}")
-    records = load_records(run.results)
+    records, _ = current_records(run)
     if records:
-        console.show_results(records)
+        console.show_results(list(records.values()))
     else:
         console.out.print("no results: attnreplace eval --bleu")
 

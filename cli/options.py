@@ -45,6 +45,16 @@ MethodOption = Annotated[
 SizeOption = Annotated[
     str | None, typer.Option("--size", help="xs, s, m, l, xl; several with commas; or all.")
 ]
+FamilyOption = Annotated[
+    str | None,
+    typer.Option("--family", help="shallow_ff, token_mlp, sgu, amlp; several with commas; or all."),
+]
+SpatialOption = Annotated[
+    str | None,
+    typer.Option(
+        "--spatial", help="Weights of sgu and amlp over tokens: toeplitz (by distance) or dense."
+    ),
+]
 SitesOption = Annotated[
     str | None,
     typer.Option(
@@ -122,6 +132,13 @@ def sizes(value: str | None) -> list[str] | None:
     return list(SIZES) if value == "all" else words(value)
 
 
+def families(value: str | None) -> list[str] | None:
+    """What `--family` names."""
+    from attnreplace.students import FAMILIES
+
+    return list(FAMILIES) if value == "all" else words(value)
+
+
 def site_groups(value: str | None) -> list[str] | None:
     """What `--sites` names, each of the groups once.
 
@@ -144,11 +161,33 @@ def bundles(value: str | None) -> list[str] | None:
     return [spec.strip() for spec in NOT_IN_LAYERS.split(value) if spec.strip()]
 
 
+CHOICES = {
+    "extract": ("sites", "layers", "max_train"),
+    "distill": (
+        "methods",
+        "families",
+        "sizes",
+        "sites",
+        "layers",
+        "hidden_layers",
+        "cross_form",
+        "spatial",
+        "positions",
+        "seeds",
+        "online",
+    ),
+    "evaluate": ("beams", "test_sets", "systems", "baselines", "cost", "over_long"),
+}
+"""Which things a stage works on. Its command takes what it is not told from the defaults that
+`--help` names, not from the time before; how it works on them is kept in the run."""
+
+
 def configure(
     run: "RunDir",
     options: dict[str, dict[str, Any]],
     assignments: list[str] | None = None,
     file: Path | None = None,
+    stage: str | None = None,
 ) -> "RunConfig":
     """The configuration: the file's, or the run's own, changed by what the command line says.
 
@@ -157,6 +196,7 @@ def configure(
         options: values by section and field; None means not given.
         assignments: `section.field=value`, the value as in TOML; text needs no quotes.
         file: a TOML file.
+        stage: the section of a command that runs one stage: its `CHOICES` are made anew.
 
     Raises:
         UserError: unknown names or values of the wrong type.
@@ -166,6 +206,9 @@ def configure(
 
     base = run.config() if file is None else RunConfig.load(file)
     values = base.to_dict()
+    if stage is not None:
+        for choice in CHOICES[stage]:
+            values[stage].pop(choice, None)
     preset = options.get("teacher", {}).get("preset")
     if preset is not None:
         if preset not in PRESETS:

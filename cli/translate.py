@@ -1,13 +1,18 @@
 """attnreplace translate."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from attnreplace.errors import UserError
 from attnreplace_cli import console
 from attnreplace_cli.options import DEFAULT_RUN, BundleOption, RunOption, bundles, run_suffix
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from attnreplace.evaluate.translate import Translations
 
 
 def translate(
@@ -39,12 +44,9 @@ def translate(
     configs = {name: load_bundle_config(directory.students / name) for name in directory.bundles()}
     specs = bundles(bundle)
     chosen = [choose(s, configs) for s in (default_systems(configs) if specs is None else specs)]
-    systems = {"teacher": teacher.model}
-    for parts in chosen:
-        model = load_spliced(teacher.model, bundle_parts(directory, parts))
-        systems[canonical(parts)] = model
-    columns = {
-        name: translate_sentences(
+
+    def translated(model: "PreTrainedModel") -> "Translations":
+        return translate_sentences(
             model,
             teacher.tokenizer,
             sentences,
@@ -53,8 +55,13 @@ def translate(
             over_long="teacher",
             fallback=teacher.model,
         )
-        for name, model in systems.items()
-    }
+
+    columns = {"teacher": translated(teacher.model)}
+    for parts in chosen:
+        # A copy of the teacher each: one at a time is in memory.
+        model = load_spliced(teacher.model, bundle_parts(directory, parts))
+        columns[canonical(parts)] = translated(model)
+        del model
     for row, sentence in enumerate(sentences):
         rows = [[name, done.hypotheses[row]] for name, done in columns.items()]
         console.show_text(rows, title=sentence)

@@ -83,12 +83,13 @@ def extract(
         overwrite: write anew where the store that is there was made from something else.
 
     Raises:
-        UserError: no teacher, a store made from something else while `overwrite` is False, a full
-            disk, values that the type cannot hold, sites that the teacher does not have, or no
-            pair that is short enough.
+        UserError: no teacher, or one of other languages, a store made from something else while
+            `overwrite` is False, a full disk, values that the type cannot hold, sites that the
+            teacher does not have, or no pair that is short enough.
     """
     teacher = load_teacher(run.teacher)
     corpus = run.corpus()
+    teacher.require_corpus(corpus)
     path = run.activations
     sites = choose_sites(teacher.model, config.sites, config.layers)
     identity = identify(teacher, corpus, sites, config.dtype, config.max_train)

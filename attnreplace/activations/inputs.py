@@ -34,7 +34,7 @@ def encode_corpus(tokenizer: Any, corpus: Corpus, max_train: int | None) -> Ids:
     return {
         split: {
             "source": encode(tokenizer, pairs.source),
-            "target": encode(tokenizer, pairs.target),
+            "target": encode(tokenizer, pairs.target, target=True),
         }
         for split, pairs in splits.items()
     }
@@ -44,16 +44,17 @@ def plan_corpus(ids: Ids, max_length: int, shard_sentences: int) -> Plan:
     """Lay out the pairs that are short enough, as `plan_shards`.
 
     Raises:
-        UserError: no training pair is.
+        UserError: in a split, none is.
     """
     lengths = {
         split: {axis: list(map(len, sentences)) for axis, sentences in by_axis.items()}
         for split, by_axis in ids.items()
     }
     plan = plan_shards(lengths, max_length, shard_sentences)
-    if not plan.of("train"):
-        raise UserError(
-            f"no training pair has at most {max_length} tokens on both sides, the teacher's "
-            "max_length; nothing to extract"
-        )
+    for split in plan.splits:
+        if not plan.of(split):
+            raise UserError(
+                f"no pair of the split {split} has at most {max_length} tokens on both sides, the "
+                "teacher's max_length; students need training and validation pairs"
+            )
     return plan

@@ -44,13 +44,16 @@ class OnlineActivations(PairLayout):
             device: where the teacher runs and the batches are; None is where the teacher is.
 
         Raises:
-            UserError: sites that the teacher does not have, or no pair that is short enough.
+            UserError: sites that the teacher does not have, a corpus of other languages, or no pair
+                that is short enough.
         """
+        teacher.require_corpus(corpus)
         self._teacher = teacher
         self._device = device or teacher.model.device
         self._sites = choose_sites(teacher.model, config.sites, config.layers)
         self._identity = identify(teacher, corpus, self._sites, config.dtype, config.max_train)
         self._ids = encode_corpus(teacher.tokenizer, corpus, config.max_train)
+        self._shard_sentences = config.shard_sentences
         plan = plan_corpus(self._ids, teacher.max_length, config.shard_sentences)
         shards = {split: plan.of(split) for split in plan.splits}
         self._lines = {
@@ -71,6 +74,11 @@ class OnlineActivations(PairLayout):
     def identity(self) -> StoreIdentity:
         """What a store of these activations would be made from."""
         return self._identity
+
+    @property
+    def shard_sentences(self) -> int:
+        """Pairs in a shard of such a store, at most."""
+        return self._shard_sentences
 
     def require(self, **wanted: Any) -> None:
         """Check some fields of the identity: `source.require(teacher_digest=teacher.digest)`.

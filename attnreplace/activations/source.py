@@ -13,13 +13,17 @@ from attnreplace.hosts.base import Axis
 class ActivationSource(Protocol):
     """Batches of activations, in an order that the lengths, the seed and the epoch fix.
 
-    Two sources of one identity, sites aside, give the same pairs in the same batches. A sentence
-    is a pair here, and its length that of its longer side.
+    Two sources of one identity, sites aside, and one `shard_sentences` give the same pairs in the
+    same batches. A sentence is a pair here, and its length that of its longer side.
     """
 
     @property
     def identity(self) -> StoreIdentity:
         """What the activations are made from."""
+
+    @property
+    def shard_sentences(self) -> int:
+        """Pairs in a shard, at most: pairs are mixed shard by shard."""
 
     @property
     def splits(self) -> list[str]:

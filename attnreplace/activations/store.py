@@ -97,6 +97,11 @@ class ActivationStore(PairLayout):
         return self.manifest.identity
 
     @property
+    def shard_sentences(self) -> int:
+        """Pairs in a shard, at most."""
+        return self.manifest.shard_sentences
+
+    @property
     def nbytes(self) -> int:
         """Bytes of all tensors of all splits."""
         return sum(self.manifest.nbytes(self._tokens(split)) for split in self.splits)

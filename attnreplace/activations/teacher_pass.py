@@ -61,7 +61,7 @@ def run_teacher(
 def run_stacks(
     model: PreTrainedModel, batch: Mapping[str, list[list[int]]], device: torch.device
 ) -> dict[str, Tensor | None]:
-    """Run the encoder and, where the batch has targets, the decoder, as far as the last hook.
+    """Run the encoder and, where the batch has targets, the decoder.
 
     Args:
         batch: token ids of each sentence, by axis.

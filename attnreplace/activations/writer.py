@@ -1,7 +1,6 @@
 """Write shards on a background thread, each whole or not at all."""
 
 import errno
-import fcntl
 import os
 import zlib
 from collections import deque
@@ -28,6 +27,7 @@ from attnreplace.activations.schema import (
 )
 from attnreplace.errors import UserError
 from attnreplace.hosts import axis_of
+from attnreplace.locks import try_lock
 
 QUEUE = 2
 """Batches that may wait for the disk: enough to overlap, and their memory stays bounded."""
@@ -256,13 +256,7 @@ class _OpenShard:
 def _lock(folder: Path) -> int:
     """Hold a folder until the returned handle is closed or the process dies."""
     handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+    if not try_lock(handle):
         os.close(handle)
-        raise UserError(
-            f"another process is extracting into {folder}; wait until it has finished"
-        ) from error
-    except OSError:
-        pass  # some network file systems have no locks: go without
+        raise UserError(f"another process is extracting into {folder}; wait until it has finished")
     return handle

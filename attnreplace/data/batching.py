@@ -8,11 +8,19 @@ import torch
 from torch import Tensor
 
 
-def encode(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
-    """Token ids of each sentence, `</s>` included, nothing truncated."""
+def encode(tokenizer: Any, texts: Sequence[str], *, target: bool = False) -> list[list[int]]:
+    """Token ids of each sentence, `</s>` included, nothing truncated.
+
+    Args:
+        tokenizer: of the model.
+        texts: sentences.
+        target: whether they are of the target language, for which some tokenizers have other
+            pieces (Marian) or another language code (NLLB, mBART).
+    """
     if not texts:
         return []
-    return tokenizer(list(texts), add_special_tokens=True, verbose=False)["input_ids"]
+    side = {"text_target" if target else "text": list(texts)}
+    return tokenizer(**side, add_special_tokens=True, verbose=False)["input_ids"]
 
 
 def pad(sequences: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:

@@ -32,6 +32,7 @@ def column_products(
         dtype: of the product.
     """
     if not columns.frozen:
+        tails.forget()
         return ColumnProducts.apply(z, shift, *columns, dtype)
     sums = tails.of(columns, d_model)
     rest = sums[z.shape[1] // d_model][:, :1]

@@ -34,6 +34,10 @@ class Tails:
     def __init__(self) -> None:
         self._kept: tuple[object, Tensor] | None = None
 
+    def forget(self) -> None:
+        """Keep nothing: the weights are being trained, which need not show in their version."""
+        self._kept = None
+
     def of(self, columns: Columns, d_model: int) -> Tensor:
         """`tail` of the positions from each on, `(positions + 1, groups, 2, h)`.
 
@@ -78,6 +82,7 @@ def normed_product(
         rest = tails.of(columns, d_model)[k // d_model]
         sources: list[Tensor] = [columns.weight[:, :, :k], columns.gamma, columns.beta, bias, rest]
         return apply_normed(z, shift, *(tensor.to(z.dtype) for tensor in sources))
+    tails.forget()
     return NormedLinear.apply(z, shift, *(tensor.to(z.dtype) for tensor in (*columns, bias)))
 
 

@@ -139,6 +139,7 @@ class PrefixFF(ShallowFF):
             at = slice(start * d_model, (start + u.shape[0]) * d_model)
             each = products(u, columns.weight[:, :, at], columns.gamma[:, at], dtype)
             return each, self.tails_in.of(columns, d_model)
+        self.tails_in.forget()
         each, sums = PositionProducts.apply(u, *columns, start, dtype)
         tails = sums.transpose(0, 1).flip(0).cumsum(0).flip(0)
         return each, torch.cat([tails, torch.zeros_like(tails[:1])])

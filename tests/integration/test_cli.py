@@ -165,6 +165,8 @@ def test_mistakes_in_names(cli, run_copy):
     assert fails(cli(*distill, "--sites", "cross", *run), "cross", "extract")
     assert fails(cli(*distill, "--layers", "7", *run), "7")
     assert fails(cli(*distill, "--cross-form", "none", *run), "per-query, paper")
+    assert fails(cli(*distill, "--family", "gmlp", *run), "shallow_ff, token_mlp, sgu, amlp")
+    assert fails(cli(*distill, "--spatial", "free", *run), "toeplitz, dense")
     assert fails(cli(*distill, "--hidden-layers", "0", *run), "hidden_layers", "at least 1")
     assert fails(cli(*distill, "--positions", "3", *run), "positions")
     assert fails(cli("eval", "--sites", "self", *run), "encoder, decoder, cross, all")

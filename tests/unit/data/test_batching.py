@@ -3,8 +3,10 @@ import random
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import PreTrainedTokenizerFast
 
-from attnreplace.data.batching import pad, token_batches
+from attnreplace.data.batching import encode, pad, token_batches
 
 
 @given(
@@ -29,3 +31,27 @@ def test_pad_is_on_the_right():
     ids, mask = pad([[5, 6, 2], [7, 2]], pad_id=1)
     assert torch.equal(ids, torch.tensor([[5, 6, 2], [7, 2, 1]]))
     assert torch.equal(mask, torch.tensor([[1, 1, 1], [1, 1, 0]]))
+
+
+class _TwoSided(PreTrainedTokenizerFast):
+    """As those of NLLB and mBART: a code of the language before the sentence."""
+
+    def _switch_to_input_mode(self):
+        self._begin_with("de")
+
+    def _switch_to_target_mode(self):
+        self._begin_with("en")
+
+    def _begin_with(self, code):
+        self.backend_tokenizer.post_processor = processors.TemplateProcessing(
+            single=f"{code} $A", special_tokens=[(code, self.convert_tokens_to_ids(code))]
+        )
+
+
+def test_sentences_of_the_target_are_encoded_as_such():
+    backend = Tokenizer(models.WordLevel({"de": 0, "en": 1, "a": 2, "?": 3}, unk_token="?"))
+    backend.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer = _TwoSided(tokenizer_object=backend)
+    assert encode(tokenizer, ["a a"]) == [[0, 2, 2]]
+    assert encode(tokenizer, ["a a"], target=True) == [[1, 2, 2]]
+    assert encode(tokenizer, []) == []

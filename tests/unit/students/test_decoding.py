@@ -1,5 +1,6 @@
 """Step by step gives what the whole gives, from a state that does not grow."""
 
+import copy
 from collections.abc import Callable
 
 import pytest
@@ -186,3 +187,20 @@ def test_in_bfloat16(form: str, autocast: bool, frozen: bool, make: Make, draw: 
     assert got.dtype == dtype
     assert all(tensor.dtype in (torch.float32, torch.float64) for tensor in state)
     assert 1e-4 < (got - want).norm() / want.norm() < 3e-2
+
+
+@pytest.mark.parametrize("form", ["sentence", "prefix", "per-query"])
+def test_sums_that_were_kept_are_forgotten_in_training(form: str, make: Make, draw: Draw) -> None:
+    # A fused optimiser changes the weights and leaves their version as it is.
+    student = copy.deepcopy(make(form)).float().requires_grad_(False)
+    inputs = {
+        name: value.float() if value.is_floating_point() else value
+        for name, value in draw(form, [3, 2], [2, 3]).items()
+    }
+    student(**inputs)
+    optimizer = torch.optim.AdamW(student.requires_grad_(True).parameters(), lr=0.1, fused=True)
+    for _ in range(3):
+        student(**inputs).square().sum().backward()
+        optimizer.step()
+    trained = student(**inputs).detach()
+    torch.testing.assert_close(student.requires_grad_(False)(**inputs), trained)
