@@ -8,8 +8,7 @@ from attnreplace.errors import UserError
 from attnreplace.hosts import GROUPS
 from attnreplace.methods import get_method
 from attnreplace.schedule import check_schedule
-from attnreplace.students.base import CROSS_FORMS
-from attnreplace.students.sizes import SIZES
+from attnreplace.students import CROSS_FORMS, FAMILIES, SIZES, SPATIAL
 
 RECIPES = ("modern", "paper")
 PLACEMENTS = ("student", "data")
@@ -23,6 +22,12 @@ class DistillConfig:
     """Methods: alr, aslr, alrr, elr."""
     sizes: list[str] = field(default_factory=lambda: ["xs", "m"])
     """Sizes: xs, s, m, l, xl."""
+    families: list[str] = field(default_factory=lambda: ["shallow_ff"])
+    """Families of students: "shallow_ff" (the paper's networks) and the token mixers "token_mlp",
+    "sgu" and "amlp", which contains a small attention. Each is a bundle of its own."""
+    spatial: str = "toeplitz"
+    """Weights over the tokens of "sgu" and "amlp" in self-attention: "toeplitz" (by distance) or
+    "dense" (free ones for every pair of positions)."""
     sites: list[str] = field(default_factory=list)
     """Groups of sites: "encoder", "decoder" (its self-attention), "cross" (its cross-attention) or
     "all"; empty for all that are in the store. Each group is a bundle of its own."""
@@ -75,13 +80,18 @@ class DistillConfig:
     """Take activations from the teacher as it runs instead of from the store."""
 
     def __post_init__(self) -> None:
-        if not self.methods or not self.sizes:
-            raise UserError("distill needs at least one method and one size")
+        if not (self.methods and self.sizes and self.families):
+            raise UserError("distill needs at least one method, one size and one family")
         for method in self.methods:
             get_method(method)
         for size in self.sizes:
             if size not in SIZES:
                 raise UserError(f"unknown size {size!r}; valid: {', '.join(SIZES)}")
+        for family in self.families:
+            if family not in FAMILIES:
+                raise UserError(f"unknown family {family!r}; valid: {', '.join(FAMILIES)}")
+        if self.spatial not in SPATIAL:
+            raise UserError(f"unknown spatial {self.spatial!r}; valid: {', '.join(SPATIAL)}")
         if self.recipe not in RECIPES:
             raise UserError(f"unknown recipe {self.recipe!r}; valid: {', '.join(RECIPES)}")
         check_objective(self.objective)

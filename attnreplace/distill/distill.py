@@ -17,7 +17,9 @@ from attnreplace.distill.trainee import TraineeKey
 from attnreplace.distill.training import Order, Training
 from attnreplace.errors import UserError
 from attnreplace.hosts import Site, host_for
+from attnreplace.locks import only_one
 from attnreplace.methods import get_method
+from attnreplace.precision import resolved_precision
 from attnreplace.progress import NullProgress, Progress
 from attnreplace.rundir import RunDir, read_json, write_json
 from attnreplace.splice.bundle import BundleConfig, save_bundle
@@ -46,6 +48,8 @@ IRRELEVANT = (
     "online",
     # In the student's or the bundle's own configuration.
     "seeds",
+    "families",
+    "spatial",
     "hidden_layers",
     "cross_form",
     "positions",
@@ -61,7 +65,7 @@ def distill(
     overwrite: bool = False,
     progress: Progress = NullProgress(),  # noqa: B008
 ) -> list[str]:
-    """Train a bundle for every method, size, seed and group of sites.
+    """Train a bundle for every method, family, size, seed and group of sites.
 
     As many students as the memory holds train side by side on one reading of the activations,
     each with an optimiser of its own, exactly as if it were alone. An interrupted training goes
@@ -81,8 +85,8 @@ def distill(
 
     Raises:
         UserError: no teacher, no store, a store of another teacher or without the sites asked for,
-            no method that works there, or a bundle of that name with other settings while
-            `overwrite` is False.
+            no method and family that work there, a bundle of that name or a checkpoint with other
+            settings while `overwrite` is False, or another process at work on the same students.
     """
     team = Team.launched()
     teacher = load_teacher(run.teacher)
@@ -121,13 +125,26 @@ class _Distillation:
         self.config, self.part, self.team = config, part, team
         self.progress = progress
         settings = dataclasses.asdict(config)
+        # A checkpoint of a GPU does not go on in other numbers on a CPU.
+        settings["precision"] = resolved_precision(config.precision, team.device)
         self.settings = {k: value for k, value in settings.items() if k not in IRRELEVANT}
         identity = {name: getattr(source.identity, name) for name in OF_STORE}
+        # The order of the batches goes by the shards.
+        identity["shard_sentences"] = source.shard_sentences
         self.inputs = digest_json({"store": identity, "settings": self.settings})
         self.parts = Parts(run.path / "distill.parts")
+        self.training = self._training()
 
     def execute(self, overwrite: bool) -> list[str]:
         """Train this process' students and, in the first process, assemble what is complete."""
+        # One process for each checkpoint; those that share one also share the batches.
+        if not self.training.team.leads:
+            return self._execute(overwrite)
+        lock = self.training.checkpoint.with_suffix("").with_suffix(".lock")
+        with only_one(lock, f"training the same students in {self.run.path}"):
+            return self._execute(overwrite)
+
+    def _execute(self, overwrite: bool) -> list[str]:
         bundles = plan_bundles(self.teacher, self.source, self.config, self.progress)
         missing = {name: b for name, b in bundles.items() if not self._done(b, overwrite)}
         # The same division for all, whatever is finished when a process or a job comes to it.
@@ -138,11 +155,14 @@ class _Distillation:
         if self.config.placement == "student":
             among = Share(self.team.index + 1, self.team.count)
             mine = among.of({key: sizes[key] for key in ours})
+        wanted = [orders[key] for key in mine if key.bundle in missing]
+        if not overwrite:
+            self.training.check_checkpoint(wanted)
         # Nobody trains or assembles before all know what is missing.
         self.team.meet()
         if missing and self.team.leads and self.run.config().distill != self.config:
             self.run.update_config(distill=self.config)
-        self._training().train([orders[key] for key in mine if key.bundle in missing])
+        self.training.train(wanted)
         if self.team.leads:
             self._assemble(missing, [orders[key] for key in ours])
         elif self.part.count == 1:
@@ -220,7 +240,7 @@ class _Distillation:
                 self._write(bundle)
             elif self._there(orders := [*self._orders(bundle)]):
                 with self.parts.claim(bundle) as claimed:
-                    if claimed and self._there(orders):
+                    if claimed and not self._finished(bundle) and self._there(orders):
                         self._write(bundle)
 
     def _settled(self, own: list[Order], bundle: BundleConfig) -> bool:

@@ -18,6 +18,7 @@ from attnreplace.distill.figures import FIGURES_SECONDS, describe, figures, summ
 from attnreplace.distill.objectives import TargetSpread
 from attnreplace.distill.team import Team
 from attnreplace.distill.trainee import Trainee
+from attnreplace.precision import resolved_precision
 from attnreplace.progress import Progress, Task
 
 
@@ -73,9 +74,7 @@ class Loop:
         self.source, self.trainees, self.spreads = source, trainees, spreads
         self.config, self.team, self.progress = config, team, progress
         self.checkpoint = checkpoint
-        self.autocast = config.precision == "bf16" or (
-            config.precision == "auto" and team.device.type == "cuda"
-        )
+        self.autocast = resolved_precision(config.precision, team.device) == "bf16"
         self.counters = _Counters()
         self._saved = time.monotonic()
         self._shown = float("-inf")
@@ -194,7 +193,7 @@ class Loop:
         states = state.pop("trainees")
         held = _digests(states)
         if any(held.get(str(trainee.key)) != trainee.digest for trainee in self.trainees):
-            return
+            return  # of another pass: the next one takes its place
         for trainee in self.trainees:
             trainee.restore(tensors, states[str(trainee.key)])
         self.counters = _Counters(**state)

@@ -1,7 +1,7 @@
 """Finished students on their way into bundles, one file each."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from attnreplace.checkpoint import load_state, load_tensors, save_tensors
 from attnreplace.distill.trainee import Trainee, TraineeKey
 from attnreplace.errors import UserError
 from attnreplace.hosts import Site
+from attnreplace.locks import lock_file
 from attnreplace.splice.bundle import BundleConfig
 from attnreplace.students import Student, build_student
 
@@ -34,16 +35,13 @@ class Parts:
     @contextmanager
     def claim(self, bundle: BundleConfig) -> Iterator[bool]:
         """Whether a bundle is this job's to assemble, and no other's that runs at the same time."""
-        claim = self.folder / f"{bundle.name}.claim"
-        try:
-            claim.mkdir()
-        except (FileExistsError, FileNotFoundError):  # claimed, or done with and cleared away
-            yield False
-            return
-        try:
-            yield True
-        finally:
-            claim.rmdir()
+        claim = lock_file(self.folder / f"{bundle.name}.claim")
+        with ExitStack() as stack:
+            try:
+                claimed = stack.enter_context(claim)
+            except FileNotFoundError:  # done with and cleared away
+                claimed = False
+            yield claimed
 
     def save(self, trainee: Trainee, seconds: float, students_in_pass: int) -> None:
         """Keep a student and the figures of its training."""
@@ -76,7 +74,8 @@ class Parts:
     def close(self) -> None:
         """Delete the folder if nothing is in it; when no other job can be writing to it."""
         for claim in self.folder.glob("*.claim"):
-            claim.rmdir()  # of a job that was killed
+            with lock_file(claim):  # one of a job that was killed goes
+                pass
         if self.folder.exists() and not any(self.folder.iterdir()):
             self.folder.rmdir()
 

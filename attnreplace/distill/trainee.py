@@ -31,6 +31,11 @@ class TraineeKey:
     def __str__(self) -> str:
         return f"{self.bundle}/{self.site}"
 
+    @classmethod
+    def parse(cls, text: str) -> "TraineeKey":
+        """Read what `str` gives."""
+        return cls(*text.split("/"))
+
 
 class Trainee:
     """Trains on batches that the loop hands it; knows nothing of files."""

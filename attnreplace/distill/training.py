@@ -16,6 +16,7 @@ from attnreplace.distill.parts import Parts
 from attnreplace.distill.passes import plan_passes
 from attnreplace.distill.team import Team
 from attnreplace.distill.trainee import Trainee, TraineeKey
+from attnreplace.errors import UserError
 from attnreplace.progress import Progress
 from attnreplace.splice.bundle import BundleConfig, build_students
 from attnreplace.students import StudentConfig
@@ -64,9 +65,22 @@ class Training:
         self.source, self.config, self.team = source, config, team
         self.parts, self.checkpoint, self.progress = parts, checkpoint, progress
 
+    def check_checkpoint(self, orders: list[Order]) -> None:
+        """Refuse to lose an interrupted pass of which nothing goes on in filling these orders.
+
+        Raises:
+            UserError: there is one.
+        """
+        held = self._interrupted()
+        if held and orders and not any(held.get(str(o.key)) == o.digest for o in orders):
+            raise UserError(
+                f"{self.checkpoint} is of unfinished students of other settings; repeat the "
+                "command with the former ones to go on, or add --overwrite to throw it away"
+            )
+
     def train(self, orders: list[Order]) -> None:
         """Train those that are not among the parts yet, an interrupted pass first."""
-        passes = self.team.agree(self._passes(orders))
+        passes = self.team.agree(self._passes(orders) if self.team.leads else [])
         left = {str(order.key): order for order in orders}
         spreads = self._spreads([left[name] for names in passes for name in names])
         for names in passes:
@@ -74,10 +88,12 @@ class Training:
 
     def _passes(self, orders: list[Order]) -> list[list[str]]:
         """Keys of the students that train side by side."""
+        held = self._interrupted()
+        if not held:
+            self.checkpoint.unlink(missing_ok=True)
         missing = [order for order in orders if not self.parts.done(order.key, order.digest)]
         if not missing:
             return []
-        held = checkpointed_trainees(self.checkpoint)
         plan = plan_passes(
             {str(order.key): order.shape.num_parameters() for order in missing},
             self._memory(),
@@ -86,6 +102,14 @@ class Training:
         )
         self.progress.note(f"{plan} over {self.source.sentences('train'):,} pairs, each epoch")
         return plan.groups
+
+    def _interrupted(self) -> dict[str, str]:
+        """The checkpoint's students, without those that were finished before a process died."""
+        return {
+            key: digest
+            for key, digest in checkpointed_trainees(self.checkpoint).items()
+            if not self.parts.done(TraineeKey.parse(key), digest)
+        }
 
     def _memory(self) -> float:
         """Free bytes, as far as they are this process'."""

@@ -24,6 +24,7 @@ from transformers import (
     PreTrainedModel,
 )
 
+from attnreplace.data.corpus import Corpus
 from attnreplace.digest import model_digest, tokenizer_digest
 from attnreplace.errors import UserError
 from attnreplace.hosts import host_for
@@ -62,6 +63,20 @@ class Teacher:
     def tokenizer_digest(self) -> str:
         """Digest of the tokenizer."""
         return tokenizer_digest(self.tokenizer)
+
+    def require_corpus(self, corpus: Corpus) -> None:
+        """Check that the corpus is of the languages that the teacher was trained on, if recorded.
+
+        Raises:
+            UserError: it is not, as where a training that is to replace the teacher was cut short.
+        """
+        pair = self.record.get("corpus", {}).get("pair", corpus.pair)
+        if pair != corpus.pair:
+            raise UserError(
+                f"the teacher in {self.path} was trained on {pair} and the run is set to "
+                f"{corpus.pair}; run `attnreplace train` with --overwrite to replace it, or with "
+                f"--pair {pair} to keep it"
+            )
 
     @property
     def max_length(self) -> int:

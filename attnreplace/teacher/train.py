@@ -4,8 +4,8 @@ import dataclasses
 import random
 import shutil
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,7 +17,6 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from attnreplace.checkpoint import (
-    load_state,
     load_tensors,
     optimizer_tensors,
     restore_optimizer,
@@ -27,15 +26,25 @@ from attnreplace.data.batching import encode, pad, token_batches
 from attnreplace.data.corpora import DataConfig, load_corpus
 from attnreplace.data.corpus import Corpus, Pairs
 from attnreplace.data.tokenizer import train_tokenizer
-from attnreplace.digest import digest_json, tokenizer_digest
+from attnreplace.digest import tokenizer_digest
 from attnreplace.errors import UserError
 from attnreplace.evaluate.bleu import score
 from attnreplace.evaluate.translate import translate
+from attnreplace.locks import only_one
+from attnreplace.precision import resolved_precision
 from attnreplace.progress import NullProgress, Progress
 from attnreplace.rundir import RunDir, read_json, write_json
 from attnreplace.schedule import learning_rate
 from attnreplace.teacher.build import TeacherConfig, build_teacher
 from attnreplace.teacher.config import TrainingConfig
+from attnreplace.teacher.files import (
+    check_checkpoint,
+    checkpoint_path,
+    clear,
+    former_teacher,
+    lock_path,
+    training_digest,
+)
 from attnreplace.teacher.load import Teacher, load_teacher
 from attnreplace.versions import versions
 
@@ -57,16 +66,36 @@ def train(
     uninterrupted one. Under `accelerate launch` every batch is shared between the processes.
 
     Raises:
-        UserError: a finished teacher of other settings is there and `overwrite` is False; no
-            training pair fits into `max_length`.
+        UserError: a teacher, finished or begun, of other settings is there and `overwrite` is
+            False; another process is training it; no training pair fits into `max_length`.
     """
     corpus = load_corpus(data)
-    settings = {"teacher": dataclasses.asdict(teacher), "training": dataclasses.asdict(training)}
-    inputs = digest_json({"corpus": corpus.digest, **settings})
+    # Said outright: left to itself, accelerate takes several processes on CPUs for one each.
+    state = PartialState(cpu=not torch.accelerator.is_available())
+    alone = only_one(lock_path(run), f"training the teacher of {run.path}")
+    with alone if state.is_main_process else nullcontext():
+        return _train(run, data, corpus, teacher, training, state, overwrite, progress)
+
+
+def _train(
+    run: RunDir,
+    data: DataConfig,
+    corpus: Corpus,
+    teacher: TeacherConfig,
+    training: TrainingConfig,
+    state: PartialState,
+    overwrite: bool,
+    progress: Progress,
+) -> Teacher:
+    # A finished teacher is as good on another device.
+    inputs, *elsewhere = (
+        training_digest(corpus.digest, teacher, training, device)
+        for device in (state.device, torch.device("cpu"), torch.device("cuda"))
+    )
     done = run.teacher / "training.json"
-    if done.is_file() and read_json(done).get("inputs_digest") == inputs:
+    if done.is_file() and read_json(done).get("inputs_digest") in elsewhere:
         run.update_config(data=data, teacher=teacher, training=training)
-        _clear(run, inputs)
+        clear(run, elsewhere)
         progress.note(f"the teacher in {run.teacher} is finished: nothing to do")
         return load_teacher(run.teacher)
     if run.teacher.exists() and not overwrite:
@@ -74,8 +103,9 @@ def train(
             f"{run.teacher} holds a teacher of other settings or data; "
             "add --overwrite to replace it, or choose another --run"
         )
-    # Said outright: left to itself, accelerate takes several processes on CPUs for one each.
-    if PartialState(cpu=not torch.accelerator.is_available()).is_main_process:
+    if not overwrite:
+        check_checkpoint(run, inputs)
+    if state.is_main_process:
         run.update_config(data=data, teacher=teacher, training=training)
     _Training(run, corpus, teacher, training, inputs, progress).execute()
     return load_teacher(run.teacher)
@@ -109,8 +139,7 @@ class _Training:
         self.run, self.corpus, self.shape, self.config = run, corpus, teacher, training
         self.inputs, self.progress = inputs, progress
         self.accelerator = Accelerator(cpu=not torch.accelerator.is_available())
-        on_gpu = self.accelerator.device.type == "cuda"
-        self.bf16 = training.precision == "bf16" or (training.precision == "auto" and on_gpu)
+        self.bf16 = resolved_precision(training.precision, self.accelerator.device) == "bf16"
         self.tokenizer = train_tokenizer(
             corpus.train.source + corpus.train.target, teacher.vocab_size
         )
@@ -135,7 +164,7 @@ class _Training:
         )
         self.parallel, self.optimizer = self.accelerator.prepare(self.model, optimizer)
         self.counters = _Counters()
-        self.checkpoint_path = _checkpoint(run)
+        self.checkpoint_path = checkpoint_path(run)
         self._resume()
 
     def execute(self) -> None:
@@ -304,8 +333,7 @@ class _Training:
             return
         tensors, state = load_tensors(self.checkpoint_path)
         if state.pop("inputs_digest") != self.inputs:
-            self.progress.note("the checkpoint of a training with other settings is left aside")
-            return
+            return  # the next one takes its place, as was asked for
         for name, weight in self.weights.items():
             weight.copy_(tensors[f"model.{name}"])
             self.best[name].copy_(tensors[f"best.{name}"])
@@ -361,26 +389,9 @@ class _Training:
             "versions": versions(),
         }
         write_json(folder / "training.json", record)
-        former = _former(self.run)
+        former = former_teacher(self.run)
         shutil.rmtree(former, ignore_errors=True)
         if self.run.teacher.exists():
             self.run.teacher.rename(former)
         folder.rename(self.run.teacher)
-        _clear(self.run, self.inputs)
-
-
-def _checkpoint(run: RunDir) -> Path:
-    return run.path / "teacher.checkpoint.safetensors"
-
-
-def _former(run: RunDir) -> Path:
-    """Where a teacher stands aside while another takes its place."""
-    return run.teacher.with_name(run.teacher.name + ".old")
-
-
-def _clear(run: RunDir, inputs: str) -> None:
-    """Remove what a finished training no longer needs."""
-    shutil.rmtree(_former(run), ignore_errors=True)
-    checkpoint = _checkpoint(run)
-    if checkpoint.exists() and load_state(checkpoint)["inputs_digest"] == inputs:
-        checkpoint.unlink()
+        clear(self.run, [self.inputs])

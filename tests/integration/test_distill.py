@@ -4,12 +4,14 @@ import dataclasses
 import shutil
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from attnreplace.activations.extract import ExtractConfig, extract
 from attnreplace.activations.store import ActivationStore
 from attnreplace.distill.config import DistillConfig
 from attnreplace.distill.distill import distill
+from attnreplace.distill.shares import Share
 from attnreplace.errors import UserError
 from attnreplace.hosts import Site
 from attnreplace.methods import METHODS
@@ -284,6 +286,36 @@ def test_a_method_is_left_out_where_it_does_not_work(all_copy):
         distill(all_copy, config)
 
 
+def test_families_beside_one_another(all_copy):
+    notes = Notes()
+    config = dataclasses.replace(
+        CONFIG, methods=["alr"], sizes=["xs"], sites=["encoder", "cross"], layers="0", epochs=1
+    )
+    assert distill(all_copy, config) == ["alr-xs-layers0", "alr-xs-cross"]
+    written = (all_copy.students / "alr-xs-layers0" / "config.json").stat().st_mtime_ns
+    more = ["shallow_ff", "token_mlp", "sgu"]
+    more = dataclasses.replace(config, families=more, spatial="dense")
+    names = distill(all_copy, more, progress=notes)
+    assert names == [
+        "alr-xs-layers0", "alr-xs-token_mlp-layers0", "alr-xs-sgu-dense-layers0",
+        "alr-xs-cross", "alr-xs-sgu-cross",
+    ]  # fmt: skip
+    left_out = [line for line in notes.lines if "left out" in line]
+    assert left_out == ["token_mlp does not replace cross attention: left out there"]
+    # Students of other families and of other weights beside them are nothing to a bundle.
+    assert (all_copy.students / "alr-xs-layers0" / "config.json").stat().st_mtime_ns == written
+    bundles = [load_bundle_config(all_copy.students / name) for name in names]
+    assert [bundle.family for bundle in bundles] == [
+        "shallow_ff", "token_mlp", "sgu", "shallow_ff", "sgu",
+    ]  # fmt: skip
+    shapes = [next(iter(bundle.students.values())) for bundle in bundles]
+    assert [shape.family for shape in shapes] == [bundle.family for bundle in bundles]
+    weights_over_tokens = ["toeplitz", "toeplitz", "dense", "toeplitz", "toeplitz"]
+    assert [shape.spatial for shape in shapes] == weights_over_tokens
+    with pytest.raises(UserError, match=r"alr with students of token_mlp does not.* encoder,deco"):
+        distill(all_copy, dataclasses.replace(more, families=["token_mlp"], sites=["cross"]))
+
+
 def test_students_must_be_able_to_read_the_store(run_copy):
     store = ActivationStore.open(run_copy.activations)
     config = dataclasses.replace(CONFIG, methods=["alr"], sizes=["xs"], epochs=1)
@@ -296,14 +328,61 @@ def test_students_of_another_shape_are_other_students(run_copy):
     config = dataclasses.replace(CONFIG, methods=["alr"], sizes=["xs"], positions=45)
     with pytest.raises(Killed):
         distill(run_copy, config, progress=KillAfter(4, "distill"))
-    # Neither a checkpoint nor a bundle of the other shape is taken for it.
+    # Neither a checkpoint nor a bundle of the other shape is taken for it, or lost unasked.
     wider = dataclasses.replace(config, positions=46)
-    distill(run_copy, wider)
+    checkpoint = run_copy.path / "distill.checkpoint.safetensors"
+    before = checkpoint.read_bytes()
+    with pytest.raises(UserError, match=r"unfinished students of other settings.*--overwrite"):
+        distill(run_copy, wider)
+    assert checkpoint.read_bytes() == before and run_copy.config().distill == config
+    distill(run_copy, wider, overwrite=True)
     assert load_bundle_config(run_copy.students / "alr-xs").positions == 46
     with pytest.raises(UserError, match="other settings or another teacher; add --overwrite"):
         distill(run_copy, config)
     distill(run_copy, config, overwrite=True)
     assert load_bundle_config(run_copy.students / "alr-xs").positions == 45
+
+
+def test_a_checkpoint_that_outlived_its_students_is_no_hindrance(run_copy, tmp_path):
+    one = dataclasses.replace(CONFIG, methods=["alr"], sizes=["xs"], epochs=1)
+    part = Share(1, 2)
+    with pytest.raises(Killed):
+        distill(run_copy, one, part=part, progress=KillAfter(2, "distill"))
+    checkpoint = run_copy.path / "distill.part1of2.checkpoint.safetensors"
+    kept = shutil.copy(checkpoint, tmp_path / "kept")
+    distill(run_copy, one, part=part)
+    # As if the process had died between the students and the removal of the checkpoint.
+    shutil.copy(kept, checkpoint)
+    distill(run_copy, dataclasses.replace(one, methods=["elr"]), part=part)
+    assert not checkpoint.exists()
+
+
+def test_batches_of_other_shards_make_other_students(run_copy):
+    one = dataclasses.replace(CONFIG, methods=["alr"], sizes=["xs"], epochs=1)
+    distill(run_copy, one)
+    before = weights(run_copy, "alr-xs")
+    for path in (run_copy.activations, run_copy.activations.with_suffix("")):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    extract(run_copy, ExtractConfig(shard_sentences=20))
+    with pytest.raises(UserError, match="other settings or another teacher; add --overwrite"):
+        distill(run_copy, one)
+    distill(run_copy, one, overwrite=True)
+    assert not same(weights(run_copy, "alr-xs"), before)
+    # Without the store, the shards are those of the configuration.
+    online = dataclasses.replace(one, online=True)
+    distill(run_copy, online, progress=KillAfter(1, "distill"))
+    run_copy.update_config(extract=ExtractConfig())
+    with pytest.raises(UserError, match="other settings or another teacher; add --overwrite"):
+        distill(run_copy, online)
+
+
+def test_auto_precision_is_what_it_stands_for(run_copy):
+    one = dataclasses.replace(CONFIG, methods=["alr"], sizes=["xs"], epochs=1)
+    distill(run_copy, one)
+    explicit = "bf16" if torch.cuda.is_available() else "fp32"
+    notes = Notes()
+    distill(run_copy, dataclasses.replace(one, precision=explicit), progress=notes)
+    assert notes.lines[0].endswith("is finished: nothing to do")
 
 
 def test_matrix_products_in_bfloat16(all_groups, all_copy):

@@ -122,13 +122,22 @@ def test_what_parts_left_is_taken_up_without_them(grid, run_copy):
     parts = list((run_copy.path / "distill.parts").glob("*.safetensors"))
     assert len(parts) == 2
     # Another job was killed while it assembled.
-    (run_copy.path / "distill.parts" / "alr-xs.claim").mkdir()
+    (run_copy.path / "distill.parts" / "alr-xs.claim").touch()
     watch = Watch()
     assert distill(run_copy, config, progress=watch) == ["alr-xs", "alr-s"]
     assert watch.notes[0].startswith("2 students to train")
     assert not list(run_copy.path.glob("distill.*"))
     for name in ("alr-xs", "alr-s"):
         assert same(weights(run_copy, name), weights(grid, name))
+
+
+def test_a_job_killed_while_it_assembles_keeps_no_other_from_it(grid, run_copy):
+    config = dataclasses.replace(CONFIG, methods=["alr"], sizes=["xs"], seeds=1)
+    distill(run_copy, config, part=Share(1, 2))
+    (run_copy.path / "distill.parts" / "alr-xs.claim").touch()
+    assert distill(run_copy, config, part=Share(2, 2)) == ["alr-xs"]
+    assert same(weights(run_copy, "alr-xs"), weights(grid, "alr-xs"))
+    assert not list(run_copy.path.glob("distill.*"))
 
 
 class Meanwhile(NullProgress):
@@ -165,6 +174,20 @@ def test_another_job_assembles_first(grid, run_copy):
     assert distill(run_copy, config, part=Share(2, 2), progress=meanwhile) == ["alr-xs"]
     assert meanwhile.result == ["alr-xs"]
     assert same(weights(run_copy, "alr-xs"), weights(grid, "alr-xs"))
+
+
+@pytest.mark.parametrize("share", [Share(), Share(1, 2)])
+def test_the_same_students_are_one_commands_at_a_time(run_copy, share):
+    config = dataclasses.replace(CONFIG, methods=["alr"], sizes=["xs"], seeds=1, epochs=1)
+
+    def second():
+        with pytest.raises(UserError, match="another process is training the same students"):
+            distill(run_copy, config, part=share)
+        return True
+
+    meanwhile = Meanwhile(second)
+    distill(run_copy, config, part=share, progress=meanwhile)
+    assert meanwhile.result
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)

@@ -410,7 +410,7 @@ def test_a_small_disk_is_refused_before_writing(
 def test_only_long_sentences(run: RunDir) -> None:
     record = run.teacher / "training.json"
     write_json(record, {"config": {"teacher": {"max_length": 1}}})
-    with pytest.raises(UserError, match="no training pair has at most 1 tokens"):
+    with pytest.raises(UserError, match="no pair of the split train has at most 1 tokens"):
         extract(run, CONFIG)
 
 

@@ -7,10 +7,17 @@ import sys
 import time
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
+from attnreplace.activations.extract import ExtractConfig, extract
+from attnreplace.distill.config import DistillConfig
+from attnreplace.distill.distill import distill
 from attnreplace.errors import UserError
-from attnreplace.rundir import RunDir, read_json
+from attnreplace.evaluate.evaluate import EvalConfig, evaluate
+from attnreplace.progress import NullProgress
+from attnreplace.rundir import RunDir, read_json, write_json
+from attnreplace.teacher.files import training_digest
 from attnreplace.teacher.load import load_teacher
 from attnreplace.teacher.train import train
 
@@ -86,6 +93,78 @@ def test_finished_is_kept_and_other_settings_are_refused(run_copy):
     train(run_copy, DATA, TEACHER, other, overwrite=True)
     assert not same(weights(run_copy), before)
     assert len(read_json(run_copy.teacher / "training.json")["history"]) == 1
+
+
+def test_an_unfinished_training_is_not_lost_unasked(tmp_path):
+    run = RunDir(tmp_path / "run")
+    one = dataclasses.replace(EAGER, epochs=1)
+    with pytest.raises(Killed):
+        train(run, DATA, TEACHER, one, progress=KillAfter(2, "teacher"))
+    checkpoint = run.path / "teacher.checkpoint.safetensors"
+    before = checkpoint.read_bytes()
+    other = dataclasses.replace(one, seed=1)
+    with pytest.raises(UserError, match=r"unfinished training of other.*former.*--overwrite"):
+        train(run, DATA, TEACHER, other)
+    assert checkpoint.read_bytes() == before and run.config().training == one
+    train(run, DATA, TEACHER, other, overwrite=True)
+    assert read_json(run.teacher / "training.json")["config"]["training"]["seed"] == 1
+    assert not checkpoint.exists()
+
+
+def test_a_run_trains_one_teacher_at_a_time(tmp_path):
+    run = RunDir(tmp_path / "run")
+    refused = []
+
+    class Second(NullProgress):
+        def note(self, message):
+            with pytest.raises(UserError, match="another process is training the teacher of"):
+                train(run, DATA, TEACHER, TRAINING)
+            refused.append(message)
+
+    train(run, DATA, TEACHER, dataclasses.replace(TRAINING, epochs=1), progress=Second())
+    assert refused and sorted(path.name for path in run.path.iterdir()) == [
+        "config.toml",
+        "teacher",
+    ]
+
+
+def test_a_teacher_of_other_languages_is_not_used(run_copy):
+    other = dataclasses.replace(DATA, pair="en-fr")
+    with pytest.raises(Killed):
+        train(run_copy, other, TEACHER, EAGER, overwrite=True, progress=KillAfter(2, "teacher"))
+    online = DistillConfig(methods=["alrr"], sizes=["xs"], online=True)
+    for stage in (
+        lambda: extract(run_copy, ExtractConfig(), overwrite=True),
+        lambda: distill(run_copy, online),
+        lambda: evaluate(run_copy, EvalConfig()),
+    ):
+        with pytest.raises(UserError, match=r"trained on de-en and the run is set to en-fr; run"):
+            stage()
+    train(run_copy, DATA, TEACHER, TRAINING)
+    extract(run_copy, ExtractConfig())
+
+
+def test_auto_precision_on_a_gpu_is_another_training(run_copy):
+    digests = {
+        (precision, device): training_digest(
+            "corpus",
+            TEACHER,
+            dataclasses.replace(TRAINING, precision=precision),
+            torch.device(device),
+        )
+        for precision in ("auto", "fp32", "bf16")
+        for device in ("cpu", "cuda")
+    }
+    assert digests["auto", "cpu"] != digests["auto", "cuda"]
+    for precision in ("fp32", "bf16"):
+        assert digests[precision, "cpu"] == digests[precision, "cuda"]
+    # A finished teacher is a teacher wherever it was trained.
+    record = read_json(run_copy.teacher / "training.json")
+    corpus = run_copy.corpus().digest
+    for device in map(torch.device, ("cpu", "cuda")):
+        record["inputs_digest"] = training_digest(corpus, TEACHER, TRAINING, device)
+        write_json(run_copy.teacher / "training.json", record)
+        train(run_copy, DATA, TEACHER, TRAINING, progress=KillAfter(1, "teacher"))
 
 
 def test_pairs_over_the_limit_are_counted(tmp_path):
