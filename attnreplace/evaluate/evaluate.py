@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
 
 import torch
 from transformers import PreTrainedModel
@@ -20,14 +22,20 @@ from attnreplace.evaluate.record import (
     Digests,
     OverLong,
     Record,
-    discard_stale,
     finished,
     record_path,
     write_record,
 )
 from attnreplace.evaluate.specs import default_systems
+from attnreplace.evaluate.stale import discard_stale, sentences_digest
 from attnreplace.evaluate.systems import Candidate, candidates
-from attnreplace.evaluate.translate import LENGTH_RULE, OVER_LONG, Translations, translate
+from attnreplace.evaluate.translate import (
+    LENGTH_RULE,
+    OVER_LONG,
+    Translations,
+    forced_tokens,
+    translate,
+)
 from attnreplace.progress import NullProgress, Progress, Task
 from attnreplace.rundir import RunDir, write_json
 from attnreplace.splice import target_positions
@@ -104,9 +112,9 @@ def evaluate(
         All records, made now or before.
 
     Raises:
-        UserError: no teacher; an unknown bundle, layer or test set; two bundles of a system that
-            replace the same site; students of another teacher; a sentence over the limit where the
-            policy is "error".
+        UserError: no teacher, or one of other languages; an unknown bundle, layer or test set; two
+            bundles of a system that replace the same site; students of another teacher; a sentence
+            over the limit where the policy is "error".
     """
     teacher = load_teacher(run.teacher)
     specs = (config.systems or None) if bundles is None else bundles
@@ -114,6 +122,7 @@ def evaluate(
         there = {name: load_bundle_config(run.students / name) for name in run.bundles()}
         specs = default_systems(there, sites)
     corpus = run.corpus()
+    teacher.require_corpus(corpus)
     test_sets = _test_sets(config.test_sets, corpus)
     if not specs:
         progress.note("no students to evaluate: `attnreplace distill` makes them")
@@ -121,8 +130,8 @@ def evaluate(
     run.update_config(evaluate=config)
     stage = _Stage(run, config, teacher, corpus, test_sets, remeasure)
     systems = candidates(teacher, run, specs, config.baselines)
-    if stale := discard_stale(run.results, teacher.digest):
-        progress.note(f"{stale} records of a former teacher are removed from {run.results}")
+    for what, count in discard_stale(run, teacher.digest, corpus).items():
+        progress.note(f"records of former {what} are removed from {run.results}: {count}")
     records = []
     for candidate in systems:
         records += stage.evaluate(candidate, progress)
@@ -151,12 +160,15 @@ class _Stage:
         kept = [record for record in records.values() if record]
         if kept:
             progress.note(f"{name}: {len(kept)} of {len(records)} records are up to date and kept")
-        measure = self.config.cost and (self.remeasure or not kept)
+        if not self.config.cost:
+            cost, measure = kept[0]["cost"] if kept else None, False
+        else:
+            cost = next((r["cost"] for r in kept if self._is_comparable(r)), None)
+            measure = self.remeasure or cost is None
         if len(kept) == len(records) and not measure:
-            return kept
+            return [self._with_cost(record, cost) for record in kept] if cost else kept
         model = candidate.build()
         # Measured once, so that all records of a system show the same cost.
-        cost = kept[0]["cost"] if kept else None
         if measure:
             with progress.task(f"{name}, cost", None):
                 cost = self._cost(candidate, model)
@@ -241,19 +253,31 @@ class _Stage:
         return over_long
 
     def _cost(self, candidate: Candidate, model: PreTrainedModel) -> Cost:
-        """Measured on sentences of the first test set's mean length, as far as the limits go."""
-        ids = encode(self.teacher.tokenizer, self.corpus.tests[self.test_sets[0]].source)
-        mean = round(sum(map(len, ids)) / len(ids))
-        tokens = max(1, min(mean, candidate.limit, target_positions(model) or mean))
+        tokens = self._cost_tokens(candidate.limit, target_positions(model))
         return measure_cost(model, self.teacher.model, candidate.replacement, tokens)
 
+    def _is_comparable(self, record: Record) -> bool:
+        """Whether a record's cost was measured at the length that all systems are measured at."""
+        long = record["decoding"]["over_long"]
+        tokens = self._cost_tokens(long["limit"], long.get("target_limit"))
+        return record["cost"] is not None and record["cost"]["source_tokens"] == tokens
+
+    def _cost_tokens(self, limit: int, target_limit: int | None) -> int:
+        """Tokens of the sentences that cost is measured on, as many as a system's limits allow."""
+        return max(1, min(self._mean_tokens, limit, target_limit or self._mean_tokens))
+
+    @cached_property
+    def _mean_tokens(self) -> int:
+        """Mean length in the corpus's first test set, whichever test sets were chosen."""
+        ids = encode(self.teacher.tokenizer, next(iter(self.corpus.tests.values())).source)
+        return round(sum(map(len, ids)) / len(ids))
+
     def _digests(self, candidate: Candidate, test_set: str) -> Digests:
-        pairs = self.corpus.tests[test_set]
         return {
             "teacher": self.teacher.digest,
             "tokenizer": self.teacher.tokenizer_digest,
             "data": self.corpus.digest,
-            "test_set": digest_json([pairs.source, pairs.target]),
+            "test_set": sentences_digest(self.corpus, test_set),
             "bundle": candidate.bundle,
         }
 
@@ -261,17 +285,19 @@ class _Stage:
         """Digest of all that decides a record, its versions and the batches left aside."""
         # These follow from the sites and from the digests of the bundles.
         derived = ("variant", "groups", "parts")
-        return digest_json(
-            {
-                "schema": SCHEMA,
-                "system": {k: v for k, v in candidate.system.items() if k not in derived},
-                "shapes": candidate.shapes,
-                "seed": candidate.seed,
-                "digests": self._digests(candidate, test_set),
-                "decoding": [beam, LENGTH_RULE, self.config.over_long, candidate.limit],
-                "cost": self.teacher.model.device.type if self.config.cost else None,
-            }
-        )
+        inputs: dict[str, Any] = {
+            "schema": SCHEMA,
+            "system": {k: v for k, v in candidate.system.items() if k not in derived},
+            "shapes": candidate.shapes,
+            "seed": candidate.seed,
+            "digests": self._digests(candidate, test_set),
+            "decoding": [beam, LENGTH_RULE, self.config.over_long, candidate.limit],
+            "cost": self.teacher.model.device.type if self.config.cost else None,
+        }
+        # Most teachers force nothing; the digests of their records are the same without the field.
+        if forced := forced_tokens(self.teacher.model):
+            inputs["forced_tokens"] = forced
+        return digest_json(inputs)
 
 
 class _Inside:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from attnreplace.evaluate.specs import Chosen
 from attnreplace.hosts import GROUPS, Site, format_layers
+from attnreplace.students import student_class
 
 REMOVED = {
     ("encoder",): "Attention removed",
@@ -15,6 +16,11 @@ REMOVED = {
     GROUPS: "All attention removed",
 }
 NON_CAUSAL = "paper's non-causal form"
+WITH_ATTENTION = "contains a small attention"
+SHORTER = {NON_CAUSAL: "non-causal", WITH_ATTENTION: "small attention"}
+"""What is said of students where there is little room."""
+FAMILY_WORDS = {"shallow_ff": "", "token_mlp": "token MLP", "sgu": "SGU", "amlp": "aMLP"}
+"""Families of students for people; the usual one is not named."""
 
 
 def groups_of(sites: Iterable[Site]) -> tuple[str, ...]:
@@ -24,7 +30,7 @@ def groups_of(sites: Iterable[Site]) -> tuple[str, ...]:
 
 
 def student_label(parts: Sequence[Chosen], every: Mapping[str, int]) -> str:
-    """A system with students: "ALR-M", "ALR-M decoder", "ALR-M all, paper's non-causal form".
+    """A system with students: "ALR-M", "ALR-M SGU decoder", "ALR-M all, paper's non-causal form".
 
     Args:
         parts: the bundles in it.
@@ -33,16 +39,24 @@ def student_label(parts: Sequence[Chosen], every: Mapping[str, int]) -> str:
     if not _alike(parts, every):
         return " + ".join(student_label([part], every) for part in parts)
     config, groups = parts[0].config, [part.group for part in parts]
-    name = " ".join(filter(None, [f"{config.method}-{config.size}".upper(), _scope(groups)]))
-    return ", ".join([name, *_details(parts, every, NON_CAUSAL)])
+    words = [f"{config.method}-{config.size}".upper(), family_word(config.family), _scope(groups)]
+    return ", ".join([" ".join(filter(None, words)), *_details(parts, every)])
 
 
 def student_variant(parts: Sequence[Chosen], every: Mapping[str, int]) -> str:
-    """What sets students apart from the plain ones of their method, size and sites.
+    """What sets students apart from the plain ones of their method, family, size and sites.
 
-    Nothing mostly; else "2 hidden layers", "layers 0-2" or "non-causal", or several of these.
+    Nothing mostly; else "2 hidden layers", "dense", "layers 0-2", "non-causal" or "small
+    attention", or several of these.
     """
-    return ", ".join(_details(parts, every, "non-causal")) if _alike(parts, every) else ""
+    if not _alike(parts, every):
+        return ""
+    return ", ".join(SHORTER.get(detail, detail) for detail in _details(parts, every))
+
+
+def family_word(family: str) -> str:
+    """A family for people, "aMLP"; nothing for the usual one."""
+    return FAMILY_WORDS.get(family, family)
 
 
 def removed_name(sites: Sequence[Site], every: Mapping[str, int]) -> str:
@@ -75,15 +89,29 @@ def removed_label(sites: Sequence[Site], every: Mapping[str, int]) -> str:
 
 def _alike(parts: Sequence[Chosen], every: Mapping[str, int]) -> bool:
     """Whether one description fits all parts: they differ in their group and form only."""
-    alike = {(p.config.method, p.config.size, _depth(p), _layers(p, every)) for p in parts}
-    return len(alike) == 1 and len({part.group for part in parts}) == len(parts)
+    alike = {
+        (p.config.method, p.config.family, p.config.size, _depth(p), _layers(p, every))
+        for p in parts
+    }
+    # In cross-attention there is no choice of these weights.
+    weights = {part.student.spatial for part in parts if part.group != "cross"}
+    groups = {part.group for part in parts}
+    return len(alike) == 1 and len(weights) <= 1 and len(groups) == len(parts)
 
 
-def _details(parts: Sequence[Chosen], every: Mapping[str, int], non_causal: str) -> list[str]:
-    details = [_depth(parts[0]), _layers(parts[0], every)]
-    if any(part.form == "paper" for part in parts):
-        details.append(non_causal)
+def _details(parts: Sequence[Chosen], every: Mapping[str, int]) -> list[str]:
+    details = [
+        _depth(parts[0]),
+        "dense" if any(part.student.spatial == "dense" for part in parts) else "",
+        _layers(parts[0], every),
+        NON_CAUSAL if any(part.student.form == "paper" for part in parts) else "",
+        WITH_ATTENTION if any(_contains_attention(part) for part in parts) else "",
+    ]
     return [detail for detail in details if detail]
+
+
+def _contains_attention(part: Chosen) -> bool:
+    return student_class(part.student).contains_attention
 
 
 def layers_in_words(layers: str) -> str:
@@ -99,7 +127,8 @@ def _scope(groups: Sequence[str]) -> str:
 
 
 def _depth(part: Chosen) -> str:
-    return f"{part.hidden_layers} hidden layers" if part.hidden_layers > 1 else ""
+    depth = part.student.hidden_layers
+    return f"{depth} hidden layers" if depth > 1 else ""
 
 
 def _layers(part: Chosen, every: Mapping[str, int]) -> str:

@@ -5,14 +5,13 @@ Records hold no text of a corpus, so that they can be published; hypotheses lie 
 """
 
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict
 
 from attnreplace.digest import digest_json, short
 from attnreplace.evaluate.bleu import Scores
-from attnreplace.rundir import read_json, write_json
+from attnreplace.rundir import read_json, write_json, write_text
 
 SCHEMA = "attnreplace.result/1"
 
@@ -38,6 +37,8 @@ class Part(TypedDict):
     sites: list[str]
     digest: str | None
     """Of the bundle's configuration; None for students that were not trained."""
+    shapes: NotRequired[str]
+    """Of students that were not trained: digest of their shapes. Early records lack it."""
 
 
 class System(TypedDict):
@@ -212,17 +213,9 @@ def write_record(path: Path, record: Record, lines: Iterable[tuple[str, str, str
         record: the record.
         lines: source, reference and hypothesis of each sentence.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    translations = translations_path(path)
-    temporary = translations.with_name(translations.name + ".tmp")
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            for source, reference, hypothesis in lines:
-                line = {"source": source, "reference": reference, "hypothesis": hypothesis}
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
-        os.replace(temporary, translations)
-    finally:
-        temporary.unlink(missing_ok=True)
+    names = ("source", "reference", "hypothesis")
+    texts = [json.dumps(dict(zip(names, line, strict=True)), ensure_ascii=False) for line in lines]
+    write_text(translations_path(path), "".join(f"{text}\n" for text in texts))
     write_json(path, record)
 
 
@@ -232,19 +225,3 @@ def finished(path: Path, inputs_digest: str) -> Record | None:
         return None
     record: Record = read_json(path)
     return record if record.get("inputs_digest") == inputs_digest else None
-
-
-def discard_stale(results: Path, teacher_digest: str) -> int:
-    """Remove the records of another teacher, and say how many there were.
-
-    They stay behind when a run's teacher is replaced, and would stand in tables beside its own.
-    """
-    stale = [
-        path
-        for path in results.glob("*.json")
-        if read_json(path).get("digests", {}).get("teacher") != teacher_digest
-    ]
-    for path in stale:
-        path.unlink()
-        translations_path(path).unlink(missing_ok=True)
-    return len(stale)

@@ -4,6 +4,7 @@ A specification is "alr-m" (all layers of that bundle), "alr-m:0-2,4" (some of t
 these joined, "alr-m+alr-m-decoder+alr-m-cross".
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from attnreplace.hosts import GROUPS, Site, format_layers
 from attnreplace.rundir import RunDir
 from attnreplace.splice.bundle import BundleConfig, bundle_name
 from attnreplace.splice.splice import BundlePart
+from attnreplace.students import StudentConfig
 
 
 @dataclass(frozen=True)
@@ -36,14 +38,9 @@ class Chosen:
         return self.sites[0].group
 
     @property
-    def form(self) -> str:
-        """How the students read."""
-        return next(iter(self.config.students.values())).form
-
-    @property
-    def hidden_layers(self) -> int:
-        """Depth of the students."""
-        return next(iter(self.config.students.values())).hidden_layers
+    def student(self) -> StudentConfig:
+        """The first site's student: those of a bundle are of one family, form and depth."""
+        return next(iter(self.config.students.values()))
 
     @property
     def layers(self) -> str:
@@ -98,8 +95,9 @@ def default_systems(
 ) -> list[str]:
     """What is compared where nobody chose: every bundle alone, and those that belong together.
 
-    For each method and size that has bundles in their plain form (one hidden layer, causal, all
-    layers) for more than one group, all of them make one more system.
+    For each method, family and size that has bundles in their plain form (one hidden layer, causal,
+    all layers) for more than one group, all of them make one more system, and so do those of each
+    further seed.
 
     Args:
         configs: the bundles there are, by name.
@@ -111,13 +109,27 @@ def default_systems(
         if groups is None or Site.parse(config.sites[0]).group in groups
     ]
     together = []
-    shapes = dict.fromkeys((configs[name].method, configs[name].size) for name in alone)
-    for method, size in shapes:
-        plain = [bundle_name(method, size, group) for group in GROUPS]
-        parts = [name for name in plain if name in alone]
-        if len(parts) > 1:
-            together.append("+".join(parts))
+    shapes = dict.fromkeys(
+        (configs[name].method, configs[name].family, configs[name].size) for name in alone
+    )
+    seeds = sorted({configs[name].seed for name in alone})
+    for method, family, size in shapes:
+        plain = [bundle_name(method, size, group, family=family) for group in GROUPS]
+        for names in (plain, *([f"{name}-seed{seed}" for name in plain] for seed in seeds)):
+            parts = [name for name in names if name in alone]
+            if len(parts) > 1:
+                together.append("+".join(parts))
     return alone + together
+
+
+def without_seed(name: str, seed: int | None) -> str:
+    """The name of a system, its bundles named as those of the first seed.
+
+    Args:
+        name: "alr-m-seed2:0-2+alr-m-decoder-seed2".
+        seed: of all its bundles; None where they differ: the name stays.
+    """
+    return name if seed is None else re.sub(rf"-seed{seed}(?=[:+]|$)", "", name)
 
 
 def _part(text: str, configs: Mapping[str, BundleConfig]) -> Chosen:

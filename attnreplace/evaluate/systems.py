@@ -17,7 +17,8 @@ from attnreplace.evaluate.labels import (
     student_variant,
 )
 from attnreplace.evaluate.record import Part, System
-from attnreplace.evaluate.specs import Chosen, bundle_parts, canonical, choose
+from attnreplace.evaluate.specs import Chosen, bundle_parts, canonical, choose, without_seed
+from attnreplace.evaluate.stale import UNTRAINED
 from attnreplace.hosts import GROUPS, Site, host_for
 from attnreplace.rundir import RunDir, read_json
 from attnreplace.splice.bundle import (
@@ -125,16 +126,19 @@ class _Factory:
             return splice(copy.deepcopy(self.teacher.model), config, students)
 
         label = f"{student_label([part], self.every)}, untrained"
-        name = f"untrained-{part.bundle}"
-        system = _system("untrained", name, label, part.sites, [_described(part, None)])
+        # As they stand in the file: fields that later versions add change no old digest.
+        shapes = read_json(self.run.students / part.bundle / CONFIG)["students"]
+        described = _described(part, None)
+        described["shapes"] = digest_json(shapes)
+        name = f"{UNTRAINED}{part.bundle}"
+        system = _system("untrained", name, label, part.sites, [described])
         system["variant"] = student_variant([part], self.every)
         return Candidate(
             system,
             self._limit([part]),
             build,
             replacement=_parameters([part]),
-            # As they stand in the file: fields that later versions add change no old digest.
-            shapes=read_json(self.run.students / part.bundle / CONFIG)["students"],
+            shapes=shapes,
             seed=config.seed,
         )
 
@@ -197,8 +201,8 @@ def _described(part: Chosen, digest: str | None) -> Part:
         "family": part.config.family,
         "size": part.config.size,
         "group": part.group,
-        "form": part.form,
-        "hidden_layers": part.hidden_layers,
+        "form": part.student.form,
+        "hidden_layers": part.student.hidden_layers,
         "sites": [str(site) for site in part.sites],
         "digest": digest,
     }
@@ -213,14 +217,17 @@ def _replaced(systems: Iterable[Sequence[Chosen]]) -> list[list[Site]]:
 
 
 def _kind(config: BundleConfig) -> tuple[Any, ...]:
-    """What an untrained baseline stands for: method, family, sites, form and depth."""
+    """What an untrained baseline stands for: method, family, sites, form, depth and weights."""
     student = next(iter(config.students.values()))
-    return config.method, config.family, *config.sites, student.form, student.hidden_layers
+    shape = student.form, student.hidden_layers, student.spatial
+    return config.method, config.family, *config.sites, *shape
 
 
 def _medium(configs: dict[str, BundleConfig]) -> str:
     """The name of the bundle that stands for all of its kind."""
     order = list(SIZES)
+    # Further seeds are of the same sizes.
+    configs = {n: c for n, c in configs.items() if without_seed(n, c.seed) == n} or configs
     names = sorted(configs, key=lambda name: (order.index(configs[name].size), name))
     medium = [name for name in names if configs[name].size == "m"]
     return medium[0] if medium else names[len(names) // 2]

@@ -21,6 +21,9 @@ the decoder's students have no positions for."""
 LENGTH_RULE = "1.5 * source tokens + 10, rounded up to a multiple of 16"
 """How many tokens a hypothesis may have; `length_cap` in words."""
 
+FORCED_TOKENS = ("forced_bos_token_id", "forced_eos_token_id", "bad_words_ids")
+"""Settings of a model that decide which tokens a hypothesis must and must not have."""
+
 
 @dataclass(frozen=True)
 class Translations:
@@ -64,10 +67,15 @@ def decoding(
         bos_token_id=own.bos_token_id,
         eos_token_id=own.eos_token_id,
         decoder_start_token_id=own.decoder_start_token_id,
-        forced_bos_token_id=own.forced_bos_token_id,
-        forced_eos_token_id=own.forced_eos_token_id,
-        bad_words_ids=own.bad_words_ids,
+        **forced_tokens(model),
     )
+
+
+def forced_tokens(model: PreTrainedModel) -> dict[str, Any]:
+    """Of the settings that force or forbid tokens, those that a model has."""
+    own = model.generation_config
+    values = {name: getattr(own, name, None) for name in FORCED_TOKENS}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 @contextmanager

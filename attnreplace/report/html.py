@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from attnreplace.evaluate.labels import NON_CAUSAL, WITH_ATTENTION
 from attnreplace.report.canvas import NARROW, Chart
 from attnreplace.report.headline import headline
 from attnreplace.report.markup import Markup, join, tag
 from attnreplace.report.provenance import provenance, scroll, simple_table
-from attnreplace.report.records import Result, best, headline_results, of_kind
+from attnreplace.report.records import Result, best, headline_results, join_seeds, of_kind
 from attnreplace.report.samples import RULE, Sample, departures
 from attnreplace.report.scopes import Scope, scopes_of
 from attnreplace.report.style import CSS
@@ -28,6 +29,9 @@ NON_CAUSAL_NOTE = (
     "positions at once. It was trained on whole references and translates from beginnings of "
     "sentences, without a cache."
 )
+ATTENTION_NOTE = (
+    "Students of the family aMLP contain a small attention: with them the model is not free of it."
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class Contents:
 
     name: str
     results: Sequence[Result]
+    left_out: Sequence[str]
+    """Systems whose students are gone or were replaced since they were evaluated."""
     quality: Sequence[Chart]
     errors: Chart | None
     error_values: Mapping[str, Mapping[str, float]]
@@ -94,7 +100,7 @@ def page(contents: Contents) -> str:
 def _top(contents: Contents) -> Markup:
     if not contents.results:
         return _missing("No results yet", "attnreplace eval")
-    return headline(headline_results(contents.results))
+    return headline(join_seeds(headline_results(contents.results)))
 
 
 def _results(contents: Contents) -> Markup:
@@ -109,11 +115,31 @@ def _results(contents: Contents) -> Markup:
             tag("span", f"{results[0].sentences:,} sentences", class_="quiet"),
         )
         parts += [_table(results, quality_columns(results), caption), _signatures(results)]
+    if any(len({r.seed for r in row.results}) > 1 for row in table_rows(contents.results)):
+        note = "Where students were trained from several seeds: mean ± standard deviation."
+        parts.append(tag("p", note, class_="small"))
+    parts.append(_costs(contents))
+    for words, note in ((NON_CAUSAL, NON_CAUSAL_NOTE), (WITH_ATTENTION, ATTENTION_NOTE)):
+        # Where several kinds of students are joined, only the label says it.
+        if any(words in result.label for result in contents.results):
+            parts.append(tag("p", note, class_="small"))
+    if contents.left_out:
+        what = "Left out, as their students are gone or were replaced since they were evaluated: "
+        parts.append(_missing(what + ", ".join(contents.left_out), "attnreplace eval"))
+    return join(parts)
+
+
+def _costs(contents: Contents) -> Markup:
     # What a system costs was measured once, whatever it translates.
     cost = [
         r for r in contents.results if r.test_set == headline_results(contents.results)[0].test_set
     ]
-    parts.append(_table(cost, cost_columns(cost), tag("caption", "Cost")))
+    columns = cost_columns(cost)
+    if all(r.whole is None for r in cost):
+        missing = _missing("No cost was measured", "attnreplace eval --cost")
+        caption = tag("caption", "Error of the students")
+        return join([_table(cost, columns, caption), missing] if columns else [missing])
+    table = _table(cost, columns, tag("caption", "Cost"))
     decodes = any(result.scope.decodes for result in cost)
     flops = (
         "FLOPs of the encoder a source token and of the decoder a target token, matrix products."
@@ -125,19 +151,15 @@ def _results(contents: Contents) -> Markup:
         if decodes
         else ""
     )
-    parts.append(
-        tag(
-            "p",
-            "Replaced: parameters of the attention that is gone; replacement: parameters of the "
-            f"students; whole: the model as evaluated. {flops} "
-            "Latency: median of the encoder alone, and of a greedy translation, for a batch of "
-            f"1 and of 64 sentences.{state} Relative error: mean over the layers.",
-            class_="small",
-        )
+    note = tag(
+        "p",
+        "Replaced: parameters of the attention that is gone; replacement: parameters of the "
+        f"students; whole: the model as evaluated. {flops} "
+        "Latency: median of the encoder alone, and of a greedy translation, for a batch of "
+        f"1 and of 64 sentences.{state} Relative error: mean over the layers.",
+        class_="small",
     )
-    if any("non-causal" in result.variant for result in contents.results):
-        parts.append(tag("p", NON_CAUSAL_NOTE, class_="small"))
-    return join(parts)
+    return join([table, note])
 
 
 def _table(results: Sequence[Result], columns: Sequence[Column], caption: Markup) -> Markup:
@@ -148,7 +170,7 @@ def _table(results: Sequence[Result], columns: Sequence[Column], caption: Markup
     scopes = scopes_of(r.scope for r in results)
     # The headings say which attention it is.
     texts = [column for column in text_columns(results) if column[0] != SCOPE_COLUMN]
-    students = of_kind(headline_results(results), "student")
+    students = of_kind(join_seeds(headline_results(results)), "student")
     chief = [best([s for s in students if s.scope == scope]) for scope in scopes]
     best_names = {student.name for student in chief if student is not None}
     head = [tag("th", heading, scope="col", class_="text") for heading, _ in texts]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from attnreplace.evaluate.labels import family_word
 from attnreplace.report.records import METHODS, Result
 
 # Role: (light, dark). Each light value is unique: in an SVG it stands for its role and becomes
@@ -51,7 +52,6 @@ class Styles:
         slots = [Series(method, family) for family in families[:1] for method in METHODS]
         slots += [one for one in unique if one not in slots]
         self._slot = {one: slot for slot, one in enumerate(slots)}
-        self._several = len(families) > 1
 
     def color(self, series: Series) -> str:
         """The light colour; a figure's SVG replaces it by its role."""
@@ -63,7 +63,7 @@ class Styles:
         return MARKERS[(slot + slot // len(MARKERS)) % len(MARKERS)]
 
     def label(self, series: Series, size: str = "") -> str:
-        """`ALRR-M`, with the family where the report has several, and what sets it apart."""
+        """`ALRR-M`, with the family where it is not the usual one, and what sets it apart."""
         name = f"{series.method}-{size}".upper() if size else series.method.upper()
-        name = f"{name} {series.family}" if self._several else name
+        name = " ".join(filter(None, [name, family_word(series.family)]))
         return f"{name}, {series.variant}" if series.variant else name

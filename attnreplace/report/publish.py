@@ -6,7 +6,7 @@ from pathlib import Path
 import tomli_w
 
 from attnreplace.errors import UserError
-from attnreplace.report.records import load_records
+from attnreplace.report.records import current_records
 from attnreplace.report.tables import markdown_table
 from attnreplace.rundir import RunDir
 
@@ -24,11 +24,11 @@ def publish(run: RunDir, folder: Path) -> Path:
     Raises:
         UserError: the run has no results.
     """
-    records = load_records(run.results)
+    records, _ = current_records(run)
     if not records:
         raise UserError(f"no results in {run.results}; run `attnreplace eval --bleu` first")
     (folder / "records").mkdir(parents=True, exist_ok=True)
-    for path in sorted(run.results.glob("*.json")):
+    for path in records:
         shutil.copyfile(path, folder / "records" / path.name)
     shutil.copyfile(run.teacher / "training.json", folder / "teacher.json")
     for name in run.bundles():
@@ -42,5 +42,5 @@ def publish(run: RunDir, folder: Path) -> Path:
     for figure in sorted(run.path.glob("*.png")):
         shutil.copyfile(figure, folder / figure.name)
     table = folder / "table.md"
-    table.write_text(markdown_table(records), encoding="utf-8")
+    table.write_text(markdown_table(records.values()), encoding="utf-8")
     return table

@@ -1,15 +1,19 @@
 """Result records: read, checked and ordered, for tables, figures and the page."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
-from attnreplace.evaluate.labels import NON_CAUSAL
+from attnreplace.evaluate.labels import SHORTER
 from attnreplace.evaluate.record import SCHEMA
+from attnreplace.evaluate.specs import without_seed
+from attnreplace.evaluate.stale import bundle_files, of_former_students
 from attnreplace.report.fields import Fields
 from attnreplace.report.scopes import Scope
-from attnreplace.rundir import read_json
+from attnreplace.rundir import RunDir, read_json
 
 BATCHES = (1, 64)
 DIGESTS = ("teacher", "tokenizer", "data", "bundle")
@@ -119,7 +123,10 @@ class Result:
     @property
     def short_label(self) -> str:
         """The label for figures, where there is little room."""
-        return self.label.replace(NON_CAUSAL, "non-causal")
+        label = self.label
+        for words, short in SHORTER.items():
+            label = label.replace(words, short)
+        return label
 
     @property
     def flops(self) -> float | None:
@@ -138,7 +145,9 @@ class Result:
             self.variant,
             position(self.method, METHODS),
             position(self.size, SIZES),
-            self.name,
+            # Students that differ in their seed only are one system.
+            without_seed(self.name, self.seed),
+            self.recipe or "",
         )
 
 
@@ -148,12 +157,21 @@ def load_records(folder: Path) -> list[dict[str, Any]]:
     Raises:
         UserError: a file is not a result record; the message names it.
     """
-    records = []
-    for path in sorted(folder.glob("*.json")):
-        record = read_json(path)
-        parse_record(record, str(path))
-        records.append(record)
-    return records
+    return list(_read(folder).values())
+
+
+def current_records(run: RunDir) -> tuple[dict[Path, dict[str, Any]], list[str]]:
+    """The records of a run by file, and the names of the systems that are left out.
+
+    Left out are records of students that are gone, or that others have taken the place of.
+
+    Raises:
+        UserError: a file is not a result record; the message names it.
+    """
+    records, files = _read(run.results), bundle_files(run)
+    former = {path: r for path, r in records.items() if of_former_students(r, files)}
+    current = {path: record for path, record in records.items() if path not in former}
+    return current, list(dict.fromkeys(r["system"]["name"] for r in former.values()))
 
 
 def parse_records(records: Iterable[Mapping[str, Any]]) -> list[Result]:
@@ -163,7 +181,7 @@ def parse_records(records: Iterable[Mapping[str, Any]]) -> list[Result]:
         UserError: a record is broken; the message says which and where.
     """
     results = [parse_record(record, f"record {i}") for i, record in enumerate(records)]
-    return sorted(results, key=lambda r: (r.pair, r.test_set, r.rank, r.beam))
+    return sorted(results, key=lambda r: (r.pair, r.test_set, r.rank, r.beam, r.seed or 0))
 
 
 def parse_record(record: Any, where: str) -> Result:
@@ -225,6 +243,15 @@ def parse_record(record: Any, where: str) -> Result:
     )
 
 
+def _read(folder: Path) -> dict[Path, dict[str, Any]]:
+    records = {}
+    for path in sorted(folder.glob("*.json")):
+        record = read_json(path)
+        parse_record(record, str(path))
+        records[path] = record
+    return records
+
+
 def _parts(fields: Fields) -> tuple[str, ...]:
     parts = fields.may(list, "system", "parts") or []
     return tuple(Fields(part, fields.where).need(str, "bundle") for part in parts)
@@ -247,6 +274,35 @@ def _latency(fields: Fields, batch: int) -> Latency:
 def first_test_set(results: Sequence[Result]) -> str:
     """The test set that headline, figures and samples use: the first by name."""
     return min(result.test_set for result in results)
+
+
+def join_seeds(results: Iterable[Result]) -> list[Result]:
+    """One result for those that differ in their seed only, with their mean scores and errors.
+
+    Args:
+        results: in reading order.
+    """
+
+    def key(result: Result) -> tuple[Any, ...]:
+        return result.pair, result.test_set, result.rank, result.beam
+
+    joined = []
+    for _, group in groupby(results, key):
+        first, *others = members = list(group)
+        if others:
+            errors = [result.relative_mse for result in members]
+            first = replace(
+                first,
+                bleu=replace(first.bleu, score=fmean(r.bleu.score for r in members)),
+                chrf=replace(first.chrf, score=fmean(r.chrf.score for r in members)),
+                relative_mse={
+                    site: fmean(by_site[site] for by_site in errors)
+                    for site in first.relative_mse
+                    if all(site in by_site for by_site in errors)
+                },
+            )
+        joined.append(first)
+    return joined
 
 
 def headline_beam(results: Iterable[Result]) -> int:

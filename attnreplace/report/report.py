@@ -1,6 +1,5 @@
 """Write a run's report: the page, and its figures as PNG files beside it."""
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,15 +11,16 @@ from attnreplace.report.html import Contents, page
 from attnreplace.report.palette import Styles, series_of
 from attnreplace.report.records import (
     Result,
+    current_records,
     headline_results,
-    load_records,
+    join_seeds,
     of_kind,
     parse_records,
 )
 from attnreplace.report.samples import load_samples
 from attnreplace.report.scopes import scopes_of
 from attnreplace.report.training import BundleTraining, bundle_trainings, teacher_history
-from attnreplace.rundir import RunDir
+from attnreplace.rundir import RunDir, write_text
 
 
 def write_report(run: RunDir) -> Path:
@@ -34,17 +34,19 @@ def write_report(run: RunDir) -> Path:
     """
     if not run.path.is_dir():
         raise UserError(f"{run.path} is not a run directory; check the path")
-    results = parse_records(load_records(run.results))
+    records, left_out = current_records(run)
+    results = parse_records(records.values())
     shown = headline_results(results) if results else []
     trainings = bundle_trainings(run)
     students = of_kind(results, "student")
     styles = Styles([series_of(r) for r in students] + [t.series for t in trainings])
     errors = _errors(shown, trainings)
-    quality = _quality(shown, styles)
+    quality = _quality(join_seeds(shown), styles)
     training = [teacher_chart(teacher_history(run)), students_chart(trainings, styles)]
     contents = Contents(
         name=run.path.resolve().name,
         results=results,
+        left_out=left_out,
         quality=[chart for chart in quality if chart],
         errors=errors_chart(errors),
         error_values=errors,
@@ -56,9 +58,7 @@ def write_report(run: RunDir) -> Path:
     for chart in (*quality, contents.errors, *training):
         if chart:
             chart.save_png(run.path / f"{chart.name}.png")
-    temporary = run.report.with_name(f"{run.report.name}.tmp")
-    temporary.write_text(page(contents), encoding="utf-8")
-    os.replace(temporary, run.report)
+    write_text(run.report, page(contents))
     return run.report
 
 

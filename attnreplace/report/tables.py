@@ -137,14 +137,17 @@ def describe_over_long(long: OverLong) -> str:
 def table_rows(results: Sequence[Result]) -> list[Row]:
     """One row a system and test set, in reading order; `results` are ordered."""
 
-    def key(result: Result) -> tuple[str, str, tuple[int, int, int, str]]:
+    def key(result: Result) -> tuple[str, str, tuple[Any, ...]]:
         return result.pair, result.test_set, result.rank
 
     return [Row(tuple(group)) for _, group in groupby(results, key)]
 
 
 def quality_columns(results: Sequence[Result]) -> list[Column]:
-    """BLEU and chrF at each beam width, and the share of the teacher's BLEU that was kept."""
+    """BLEU and chrF at each beam width, and the share of the teacher's BLEU that was kept.
+
+    There is no column that every row has a dash in.
+    """
     if not results:
         return []
     beams = sorted({result.beam for result in results})
@@ -164,11 +167,12 @@ def quality_columns(results: Sequence[Result]) -> list[Column]:
         return result.bleu.score / teacher if teacher else None
 
     beam = headline_beam(results)
-    return [*columns, Column(f"BLEU kept, beam {beam}", kept, share, beam)]
+    columns.append(Column(f"BLEU kept, beam {beam}", kept, share, beam))
+    return _filled(columns, results)
 
 
 def cost_columns(results: Iterable[Result]) -> list[Column]:
-    """What a system costs, from its results with the narrowest beam.
+    """What a system costs, from its results with the narrowest beam; what is not known has none.
 
     Where attention of a decoder is replaced, the operations are those of encoder and decoder, and
     what generation keeps from step to step is shown as well.
@@ -191,7 +195,16 @@ def cost_columns(results: Iterable[Result]) -> list[Column]:
     ]
     if decodes and any(result.state for result in results):
         columns.insert(-1, ("State, kB", lambda r: r.state.get(1), kilobytes))
-    return [Column(heading, value, text, beam) for heading, value, text in columns]
+    return _filled([Column(*column, beam) for column in columns], results)
+
+
+def _filled(columns: Iterable[Column], results: Sequence[Result]) -> list[Column]:
+    """The columns that some result has a value for."""
+    return [
+        column
+        for column in columns
+        if any(r.beam == column.beam and column.value(r) is not None for r in results)
+    ]
 
 
 def score(value: float) -> str:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from attnreplace.evaluate.labels import layers_in_words
+from attnreplace.evaluate.labels import NON_CAUSAL, SHORTER, WITH_ATTENTION, layers_in_words
 from attnreplace.report.fields import Fields
 from attnreplace.report.palette import Series
 from attnreplace.report.records import METHODS, SIZES, position
 from attnreplace.report.scopes import Scope
 from attnreplace.rundir import RunDir, read_json
+from attnreplace.students import FAMILIES
 
 
 @dataclass(frozen=True)
@@ -122,12 +123,17 @@ def _variant(fields: Fields, name: str) -> str:
     """What sets the students apart, in the words of the evaluation."""
     students = [Fields(s, fields.where) for s in (fields.may(dict, "students") or {}).values()]
     depth = max((student.may(int, "hidden_layers") or 1 for student in students), default=1)
-    forms = {student.may(str, "form") for student in students}
+    forms = {student.may(str, "form") or "sentence" for student in students}
+    weights = {student.may(str, "spatial") for student in students}
+    known = FAMILIES.get(fields.need(str, "family"), {})
+    classes = [known[form] for form in forms if form in known]
     _, _, layers = name.partition("-layers")
     details = [
         f"{depth} hidden layers" if depth > 1 else "",
+        "dense" if "dense" in weights else "",
         layers_in_words(layers.replace(".", ",")) if layers else "",
-        "non-causal" if "paper" in forms else "",
+        SHORTER[NON_CAUSAL] if "paper" in forms else "",
+        SHORTER[WITH_ATTENTION] if any(kind.contains_attention for kind in classes) else "",
     ]
     return ", ".join(filter(None, details))
 

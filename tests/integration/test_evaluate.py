@@ -2,8 +2,10 @@
 
 import copy
 import dataclasses
+import gc
 import json
 import shutil
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +40,7 @@ from attnreplace.splice.splice import BundlePart, load_spliced, splice
 from attnreplace.students import student_config
 from attnreplace.teacher.build import TeacherConfig, build_teacher
 from attnreplace.teacher.load import load_teacher
+from attnreplace_cli.translate import translate as translate_command
 
 GERMAN = ["Ein Hund.", "Zwei Männer am Herd.", "Ja.", "Eine Frau liest."]
 ENGLISH = ["One dog.", "Two men at the stove.", "Yes.", "A woman reads."]
@@ -115,7 +118,7 @@ def add_bundle(
     config = BundleConfig(
         name=bundle_name(method, size, group, **shape),
         method=method,
-        family="shallow_ff",
+        family=shape.get("family", "shallow_ff"),
         size=size,
         positions=positions,
         students={
@@ -415,6 +418,26 @@ def test_attention_is_removed_where_bundles_replace_it(run: RunDir) -> None:
     assert [r["system"]["sites"] for r in records[1:]] == [["encoder.self.0"]] * 3
 
 
+def test_families_are_told_apart_and_have_baselines_of_their_own(run: RunDir) -> None:
+    add_bundle(run, "alr", "xs")
+    add_bundle(run, "alr", "xs", family="sgu")
+    add_bundle(run, "alr", "xs", family="sgu", spatial="dense")
+    add_bundle(run, "alr", "xs", "decoder", family="sgu")
+    add_bundle(run, "alr", "xs", family="amlp")
+    records = {r["system"]["name"]: r["system"] for r in evaluate(run, QUICK)}
+    sgu = ["alr-xs-sgu", "alr-xs-sgu-decoder"]
+    alone = ["alr-xs", "alr-xs-amlp", "alr-xs-sgu", "alr-xs-sgu-decoder", "alr-xs-sgu-dense"]
+    students = [name for name, system in records.items() if system["kind"] == "student"]
+    assert students == [*alone, "+".join(sgu)]
+    untrained = [name for name, system in records.items() if system["kind"] == "untrained"]
+    assert sorted(untrained) == [f"untrained-{name}" for name in alone]
+    labels = {name: system["label"] for name, system in records.items()}
+    assert labels["untrained-alr-xs-amlp"] == ("ALR-XS aMLP, contains a small attention, untrained")
+    assert labels["alr-xs-sgu-dense"] == "ALR-XS SGU, dense"
+    assert labels["+".join(sgu)] == "ALR-XS SGU encoder + decoder"
+    assert records["+".join(sgu)]["family"] == "sgu"
+
+
 def test_only_asked_bundles_and_no_baselines(run: RunDir) -> None:
     for size in ("xs", "s"):
         add_bundle(run, "alr", size)
@@ -606,6 +629,129 @@ def test_students_of_a_former_teacher_are_refused(run: RunDir) -> None:
     # Nobody asked for them: the baselines pass them over.
     records = evaluate(run, QUICK, bundles=[])
     assert [r["system"]["sites"] for r in records] == [[], ["encoder.self.0"]]
+
+
+def names_in(run: RunDir) -> set[str]:
+    """The records there are."""
+    return {path.name.removesuffix(".json") for path in run.results.glob("*.json")}
+
+
+def test_records_of_former_students_and_sentences_are_removed(run: RunDir) -> None:
+    for group in ("encoder", "decoder"):
+        add_bundle(run, "alr", "s", group)
+    add_bundle(run, "elr", "s")
+    both = dataclasses.replace(QUICK, beams=[1, 2])
+    together = "alr-s+alr-s-decoder"
+    evaluate(run, both)
+    # A record of before systems had parts.
+    path = record_path(run.results, "elr-s", "test", 2)
+    early = read_json(path)
+    del early["system"]["parts"]
+    write_json(path, early)
+    before = names_in(run)
+    assert f"{together}.test.beam2" in before
+
+    # Of what was made again, nothing of before stays, whatever is asked for now.
+    add_bundle(run, "alr", "s", "decoder", shift=2)
+    log = Log()
+    evaluate(run, QUICK, bundles=["alr-s"], progress=log)
+    gone = {f"{name}.test.beam{beam}" for name in ("alr-s-decoder", together) for beam in (1, 2)}
+    assert before - names_in(run) == gone
+    assert any(note.startswith("records of former students are removed") for note in log.notes)
+
+    # Other shapes, from which untrained students follow; and no students any more.
+    add_bundle(run, "alr", "s", positions=LIMIT + 1)
+    shutil.rmtree(run.students / "elr-s")
+    before = names_in(run)
+    evaluate(run, QUICK, bundles=[])
+    gone = {
+        f"{name}.test.beam{beam}"
+        for name in ("alr-s", "untrained-alr-s", "elr-s", "untrained-elr-s")
+        for beam in (1, 2)
+    }
+    assert before - names_in(run) == gone
+    assert len(list(run.results.iterdir())) == 2 * len(names_in(run))
+
+    # Another sentence in a test set.
+    evaluate(run, EvalConfig([1], ["tst2"], cost=False), bundles=[])
+    data = Path(run.config().data.data_dir or "")
+    (data / "tst2.en").write_text("No.\nNo.\n", encoding="utf-8")
+    before = names_in(run)
+    log = Log()
+    evaluate(run, QUICK, bundles=[], progress=log)
+    assert before - names_in(run) == {"teacher.tst2.beam1", "removed.tst2.beam1"}
+    assert any(note.startswith("records of former corpus are removed") for note in log.notes)
+
+
+def test_forced_tokens_are_inputs_of_a_record(run: RunDir) -> None:
+    config = dataclasses.replace(QUICK, baselines=False)
+    [first] = evaluate(run, config)
+    path = run.teacher / "generation_config.json"
+    plain = read_json(path)
+    write_json(path, plain | {"forced_bos_token_id": 7})
+    [forced] = evaluate(run, config)
+    assert forced["inputs_digest"] != first["inputs_digest"]
+    assert forced["scores"] != first["scores"]
+    # A teacher that forces nothing has the digest it always had.
+    write_json(path, plain)
+    [again] = evaluate(run, config)
+    assert again["inputs_digest"] == first["inputs_digest"] == digest_json(
+        {
+            "schema": "attnreplace.result/1",
+            "system": {k: first["system"][k] for k in (  # type: ignore[literal-required]
+                "kind", "name", "label", "method", "family", "size", "sites"
+            )},
+            "shapes": None,
+            "seed": None,
+            "digests": first["digests"],
+            "decoding": [1, first["decoding"]["max_new_tokens"], "truncate", LIMIT],
+            "cost": None,
+        }
+    )  # fmt: skip
+
+
+def test_cost_is_measured_at_one_length_whatever_is_chosen(
+    run: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hurry(monkeypatch)
+    add_bundle(run, "alr", "s")
+    [teacher] = evaluate(run, EvalConfig([1], ["tst2"], baselines=False), bundles=[])
+    both = evaluate(run, EvalConfig([1], ["test"], baselines=False))
+    ids = load_teacher(run.teacher).tokenizer(GERMAN)["input_ids"]
+    length = round(sum(map(len, ids)) / len(ids))
+    assert [r["cost"] and r["cost"]["source_tokens"] for r in (teacher, *both)] == [length] * 3
+    # A kept one of another length makes way.
+    other = teacher["cost"]
+    assert other is not None
+    other["source_tokens"] += 1
+    write_json(record_path(run.results, "teacher", "tst2", 1), teacher)
+    log = Log()
+    [anew] = evaluate(run, EvalConfig([1], ["tst2"], baselines=False), bundles=[], progress=log)
+    assert anew["cost"] is not None and anew["cost"]["source_tokens"] == length
+    assert list(log.tasks) == ["teacher, cost"]
+    assert read_json(record_path(run.results, "teacher", "tst2", 1)) == anew
+
+
+def test_translating_holds_one_system_at_a_time(
+    run: RunDir, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for method in ("alr", "alrr", "elr"):
+        add_bundle(run, method, "s")
+    alive: list[int] = []
+    made: list[weakref.ref[Any]] = []
+
+    def watched(*args: Any) -> Any:
+        gc.collect()
+        alive.append(sum(model() is not None for model in made))
+        model = load_spliced(*args)
+        made.append(weakref.ref(model))
+        return model
+
+    monkeypatch.setattr("attnreplace.splice.splice.load_spliced", watched)
+    translate_command(text=[GERMAN[0]], bundle=None, beam=1, run=run.path)
+    assert alive == [0, 0, 0]
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in ("teacher", "alr-s", "alrr-s", "elr-s"))
 
 
 def test_missing_and_unknown_things_are_named(run: RunDir) -> None:

@@ -93,7 +93,7 @@ def bundle_of(
     return BundleConfig(
         name=f"{method}-{size}-{group}",
         method=method,
-        family="shallow_ff",
+        family=shape.get("family", "shallow_ff"),
         size=size,
         positions=positions,
         students=students,

@@ -27,6 +27,13 @@ def configs(bundle: Callable[..., BundleConfig]) -> dict[str, BundleConfig]:
         "x": bundle("cross", "m", layers=6),
         "paper": bundle("cross", "m", layers=6, cross_form="paper"),
         "deep": bundle("decoder", "m", layers=6, hidden_layers=2),
+        "gate": bundle("encoder", "m", layers=6, family="sgu"),
+        "dense": bundle("encoder", "m", layers=6, family="sgu", spatial="dense"),
+        "gate-d": bundle("decoder", "m", layers=6, family="sgu"),
+        "gate-x": bundle("cross", "m", layers=6, family="sgu"),
+        "amlp": bundle("encoder", "m", layers=6, family="amlp"),
+        "amlp-x": bundle("cross", "m", layers=6, family="amlp"),
+        "mlp-d": bundle("decoder", "s", layers=6, family="token_mlp"),
     }
 
 
@@ -45,6 +52,17 @@ def configs(bundle: Callable[..., BundleConfig]) -> dict[str, BundleConfig]:
         ("e:1+d:1", "ALR-M encoder + decoder, layer 1", "layer 1"),
         ("rr+x", "ALRR-S + ALR-M cross", ""),
         ("e:0+rr:1-5", "ALR-M, layer 0 + ALRR-S, layers 1-5", ""),
+        ("gate", "ALR-M SGU", ""),
+        ("gate-d", "ALR-M SGU decoder", ""),
+        ("mlp-d", "ALR-S token MLP decoder", ""),
+        ("dense:0-1", "ALR-M SGU, dense, layers 0-1", "dense, layers 0-1"),
+        ("amlp", "ALR-M aMLP, contains a small attention", "small attention"),
+        ("amlp-x", "ALR-M aMLP cross, contains a small attention", "small attention"),
+        ("gate+gate-d+gate-x", "ALR-M SGU all", ""),
+        ("dense+gate-x", "ALR-M SGU encoder + cross, dense", "dense"),
+        ("dense+gate-d", "ALR-M SGU, dense + ALR-M SGU decoder", ""),
+        ("e+gate-d", "ALR-M + ALR-M SGU decoder", ""),
+        ("d+amlp", "ALR-M aMLP, contains a small attention + ALR-M decoder", ""),
         ("e+deep", "ALR-M + ALR-M decoder, 2 hidden layers", ""),
     ],
 )

@@ -56,6 +56,19 @@ def test_other_inputs_or_missing_files_are_not_finished(tmp_path: Path) -> None:
     assert finished(path, "abc") is None
 
 
+def test_two_processes_may_write_one_record(tmp_path: Path) -> None:
+    path = record_path(tmp_path, "teacher", "test", 1)
+
+    def lines() -> Any:
+        yield "a", "b", "slow"
+        write_record(path, record(by="the quick one"), [("a", "b", "quick")])
+
+    write_record(path, record(by="the slow one"), lines())
+    assert finished(path, "abc") == record(by="the slow one")
+    assert "slow" in translations_path(path).read_text(encoding="utf-8")
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_a_failed_write_leaves_no_record(tmp_path: Path) -> None:
     path = record_path(tmp_path, "teacher", "test", 1)
 

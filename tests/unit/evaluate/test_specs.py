@@ -1,11 +1,12 @@
 """Specifications of systems: what they name, and every mistake in them."""
 
+import dataclasses
 from collections.abc import Callable
 
 import pytest
 
 from attnreplace.errors import UserError
-from attnreplace.evaluate.specs import canonical, choose, default_systems
+from attnreplace.evaluate.specs import canonical, choose, default_systems, without_seed
 from attnreplace.splice.bundle import BundleConfig
 
 Configs = dict[str, BundleConfig]
@@ -45,7 +46,7 @@ def test_a_specification_has_one_name(configs: Configs, spec: str, name: str) ->
 def test_layers_of_a_bundle(configs: Configs) -> None:
     (part,) = choose("alr-m-decoder:0,3-4", configs)
     assert part.config.sites == ["decoder.self.0", "decoder.self.3", "decoder.self.4"]
-    assert (part.bundle, part.group, part.form, part.whole) == (
+    assert (part.bundle, part.group, part.student.form, part.whole) == (
         "alr-m-decoder", "decoder", "prefix", False
     )  # fmt: skip
 
@@ -87,3 +88,35 @@ def test_by_default_bundles_stand_alone_and_plain_ones_together(configs: Configs
         "alr-s+alr-s-decoder",
     ]
     assert default_systems({}) == []
+
+
+def test_families_stand_together_with_their_own(bundle: Callable[..., BundleConfig]) -> None:
+    sgu = {
+        f"alr-m-sgu{end}": bundle(group, "m", layers=6, family="sgu")
+        for end, group in (("", "encoder"), ("-decoder", "decoder"))
+    }
+    others = {
+        "alr-m": bundle("encoder", "m", layers=6),
+        "alr-m-sgu-dense": bundle("encoder", "m", layers=6, family="sgu", spatial="dense"),
+    }
+    assert default_systems(sgu | others) == [*sgu, *others, "alr-m-sgu+alr-m-sgu-decoder"]
+
+
+def test_further_seeds_stand_together_as_well(configs: Configs) -> None:
+    some = {name: configs[name] for name in ("alr-m", "alr-m-cross")}
+    more = {
+        f"{name}-seed{seed}": dataclasses.replace(config, seed=seed)
+        for name, config in some.items()
+        for seed in (1, 2)
+    }
+    assert default_systems(some | more)[6:] == [
+        "alr-m+alr-m-cross",
+        "alr-m-seed1+alr-m-cross-seed1",
+        "alr-m-seed2+alr-m-cross-seed2",
+    ]
+
+
+def test_names_without_their_seed() -> None:
+    name = "alr-m-seed12:0-2+alr-m-cross-seed12"
+    assert without_seed(name, 12) == "alr-m:0-2+alr-m-cross"
+    assert without_seed(name, 1) == without_seed(name, None) == name

@@ -1,5 +1,6 @@
 """Made-up run directories, plausible in shape and size."""
 
+import copy
 import json
 import math
 import random
@@ -10,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from attnreplace.digest import digest_json
 from attnreplace.evaluate.record import SCHEMA, record_path, translations_path
 from attnreplace.report.report import write_report
-from attnreplace.rundir import RunDir, write_json
+from attnreplace.rundir import RunDir, read_json, write_json
 
 SIZES = {"xs": 25, "s": 50, "m": 800, "l": 3200, "xl": 12800}
 BLEU = {
@@ -198,8 +200,9 @@ def make_all_scopes(beams: Iterable[int] = (1, 5)) -> list[dict[str, Any]]:
 
 
 def write_records(run: RunDir, records: Iterable[dict[str, Any]], sentences: int = 120) -> None:
-    """Records with their translations, worse the lower BLEU is."""
-    for record in records:
+    """Records of bundles that are there, with their translations, worse the lower BLEU is."""
+    for record in map(copy.deepcopy, records):
+        settle(run, record)
         name, bleu = record["system"]["name"], record["scores"]["bleu"]["score"]
         path = record_path(run.results, name, record["test_set"], record["decoding"]["beam"])
         write_json(path, record)
@@ -213,6 +216,21 @@ def write_records(run: RunDir, records: Iterable[dict[str, Any]], sentences: int
             lines.append({"source": source, "reference": reference, "hypothesis": " ".join(words)})
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         translations_path(path).write_text(text, encoding="utf-8")
+
+
+def settle(run: RunDir, record: dict[str, Any]) -> None:
+    """Put the bundles of a record's system into the run, and their digests into the record."""
+    system = record["system"]
+    if system["kind"] not in ("student", "untrained"):
+        return
+    alone = [{"bundle": system["name"].removeprefix("untrained-")}]
+    for part in system.get("parts", alone):
+        path = run.students / part["bundle"] / "config.json"
+        if not path.is_file():
+            known = {key: system[key] for key in ("method", "family", "size", "sites")}
+            write_json(path, known | {"seed": record["seed"]})
+        if system["kind"] == "student":
+            part["digest"] = record["digests"]["bundle"] = digest_json(read_json(path))
 
 
 def write_teacher(run: RunDir, epochs: int = 20) -> None:
@@ -238,6 +256,7 @@ def write_bundle(
     size: str,
     name: str | None = None,
     group: str = "encoder",
+    family: str = "shallow_ff",
     **student: Any,
 ) -> None:
     """A bundle's configuration and history, without its weights."""
@@ -251,7 +270,7 @@ def write_bundle(
             "schema": "attnreplace.bundle/1",
             "name": name,
             "method": method,
-            "family": "shallow_ff",
+            "family": family,
             "size": size,
             "sites": sites,
             "students": {site: student for site in sites},

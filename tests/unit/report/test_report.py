@@ -1,5 +1,6 @@
 import itertools
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -177,10 +178,10 @@ def everything(tmp_path_factory: pytest.TempPathFactory, made: SimpleNamespace) 
     """A report on a run that replaces everything that can be."""
     run = RunDir(tmp_path_factory.mktemp("runs") / "everything")
     records = [r for r in made.all_scopes([5]) if r["system"]["size"] in (None, "m")]
-    made.write_records(run, records, sentences=9)
     made.bundle(run, "alr", "m")
     made.bundle(run, "alr", "m", "alr-m-decoder", "decoder")
     made.bundle(run, "alr", "s", "alr-s-cross-paper", "cross", form="paper")
+    made.write_records(run, records, sentences=9)
     write_report(run)
     return run
 
@@ -207,7 +208,19 @@ def test_the_form_that_is_not_causal_is_marked_everywhere(everything: RunDir) ->
     assert "ALR-M cross, non-causal" in page.text  # relative errors
     # Only trained: relative errors and digests.
     assert "alr-s-cross-paper, non-causal" in page.text
+    assert "contain a small attention" not in page.text
     assert "alr-s-cross-paper (non-causal)" in page.text
+
+
+def test_a_small_attention_is_marked(tmp_path: Path, made: SimpleNamespace) -> None:
+    run = RunDir(tmp_path)
+    record = made.record()
+    label = "ALR-M aMLP, contains a small attention"
+    record["system"] |= {"label": label, "family": "amlp", "variant": "small attention"}
+    made.write_records(run, [made.record("teacher", None, None, 30.0), record], sentences=3)
+    page = Page(write_report(run).read_text(encoding="utf-8"))
+    assert page.text.count(label) >= 2  # quality and cost
+    assert "Students of the family aMLP contain a small attention" in page.text
 
 
 def test_every_part_has_its_figures(everything: RunDir) -> None:
@@ -238,6 +251,54 @@ def test_data_is_text_not_markup(tmp_path: Path, made: SimpleNamespace) -> None:
     page = Page(text)
     assert f"Ein {evil} &amp; läuft" in page.text
     assert page.text.count(evil) >= 6
+
+
+def test_students_that_are_gone_or_others_now_are_left_out(
+    tmp_path: Path, made: SimpleNamespace
+) -> None:
+    run = RunDir(tmp_path)
+    teacher = made.record("teacher", None, None, 30.0)
+    together = made.scoped("all")
+    records = [teacher, made.record("student", "alr", "s"), made.record("student", "elr", "m")]
+    made.write_records(run, [*records, made.record("untrained", "elr", "m"), together], sentences=3)
+    text = write_report(run).read_text(encoding="utf-8")
+    assert "Left out" not in text and "ELR-M" in text and "ALR-M all" in text
+
+    made.bundle(run, "elr", "m")
+    shutil.rmtree(run.students / "alr-m-cross")
+    page = Page(write_report(run).read_text(encoding="utf-8"))
+    assert (
+        "Left out, as their students are gone or were replaced since they were evaluated: "
+        "alr-m+alr-m-decoder+alr-m-cross, elr-m. To fill this in: attnreplace eval"
+    ) in page.text
+    rows = {cell for cell in page.words if cell in ("ALR-S", "ELR-M", "ALR-M all")}
+    assert rows == {"ALR-S"}
+    assert "ELR-M, untrained" in page.text, "the seed and the shapes are those of before"
+
+
+def test_seeds_are_one_system(tmp_path: Path, made: SimpleNamespace) -> None:
+    run = RunDir(tmp_path)
+    records = [made.record("teacher", None, None, 30.0)]
+    for seed, bleu in enumerate((28.0, 29.0, 27.0)):
+        record = made.record(bleu=bleu, seed=seed)
+        record["system"]["name"] += f"-seed{seed}" if seed else ""
+        records.append(record)
+    made.write_records(run, records, sentences=3)
+    page = Page(write_report(run).read_text(encoding="utf-8"))
+    assert next(w for w in page.words if "±" in w) == "28.0 ± 1.0"
+    assert "mean ± standard deviation" in page.text
+    # Not the best of the seeds.
+    assert "it keeps" not in page.text and "28.0 of 30.0" in page.text
+    assert len([a for a in page.named("tr") if "best" in (a.get("class") or "")]) == 2
+
+
+def test_without_cost_there_is_no_table_of_it(tmp_path: Path, made: SimpleNamespace) -> None:
+    run = RunDir(tmp_path)
+    records = [made.record("teacher", None, None, 30.0, cost=None), made.record(cost=None)]
+    made.write_records(run, records, sentences=3)
+    page = Page(write_report(run).read_text(encoding="utf-8"))
+    assert "No cost was measured. To fill this in: attnreplace eval --cost" in page.text
+    assert "FLOPs" not in page.text and "Error of the students" in page.text
 
 
 def test_the_same_run_gives_the_same_page(tmp_path: Path, made: SimpleNamespace) -> None:

@@ -35,9 +35,13 @@ def test_bundles_of_other_attention_come_later(tmp_path: Path, made: SimpleNames
     made.bundle(run, "alr", "m", "alr-m-cross-paper-layers0.2", "cross", form="paper")
     made.bundle(run, "alr", "m", "alr-m-h2-decoder", "decoder", form="prefix", hidden_layers=2)
     made.bundle(run, "elr", "m")
+    made.bundle(
+        run, "elr", "m", "elr-m-amlp-dense", family="amlp", form="sentence", spatial="dense"
+    )
     made.bundle(run, "alr", "m", "alr-m-decoder", "decoder", form="prefix", hidden_layers=1)
     assert [(t.scope.word, t.variant) for t in bundle_trainings(run)] == [
         ("encoder", ""),
+        ("encoder", "dense, small attention"),
         ("decoder", ""),
         ("decoder", "2 hidden layers"),
         ("cross", "layers 0,2, non-causal"),

@@ -99,9 +99,35 @@ def test_seeds_give_mean_and_spread(made: SimpleNamespace) -> None:
     assert "±" not in "".join(row[4:])
 
 
+def test_seeds_are_one_row_whatever_their_bundles_are_called(made: SimpleNamespace) -> None:
+    records = []
+    for seed, bleu in ((4, 28.0), (5, 29.0), (6, 30.0)):
+        end = f"-seed{seed}" if seed > 4 else ""
+        for beam in (1, 5):
+            records.append(made.record(bleu=bleu + beam, beam=beam, seed=seed))
+            records[-1]["system"]["name"] = f"alr-m{end}+alr-m-decoder{end}"
+    _, (row,) = results_table(records)
+    assert row[1:3] == ["30.0 ± 1.0", "34.0 ± 1.0"]
+    # Another recipe is another system, and so are the seeds of different ones together.
+    assert len(results_table([*records, made.record(recipe="modern", seed=7)])[1]) == 2
+    mixed = made.record(seed=None)
+    mixed["system"]["name"] = "alr-m-seed5+alr-m-decoder"
+    assert len(results_table([*records, mixed])[1]) == 2
+
+
 def test_what_is_missing_is_a_dash(made: SimpleNamespace) -> None:
-    header, (row,) = results_table([made.record(cost=None, relative_mse=None)])
-    assert row[header.index("BLEU kept, beam 5") :] == [NOTHING] * 10
+    missing = made.record("student", "alr", cost=None, relative_mse=None)
+    header, rows = results_table([missing, made.record()])
+    assert rows[0][header.index("Replaced") :] == [NOTHING] * 9
+    assert NOTHING not in rows[1]
+
+
+def test_columns_that_no_row_has_a_value_for_are_left_out(made: SimpleNamespace) -> None:
+    header, rows = results_table([made.record(cost=None, relative_mse=None)])
+    assert header == ["System", "BLEU, beam 5", "chrF, beam 5"]
+    assert rows == [["ALRR-M", "28.7", "48.7"]]
+    header, _ = results_table([made.record(cost=None)])
+    assert header[3:] == ["Relative error"]
 
 
 def test_nothing_at_all() -> None:

@@ -1,0 +1,106 @@
+"""Records that a run has outgrown: of a former teacher, former students or a former corpus.
+
+They stay behind when something is replaced, and would stand in tables beside what is there now.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from attnreplace.data.corpus import Corpus
+from attnreplace.digest import digest_json
+from attnreplace.evaluate.record import translations_path
+from attnreplace.rundir import RunDir, read_json
+from attnreplace.splice.bundle import CONFIG
+
+UNTRAINED = "untrained-"
+"""How names of students that were not trained begin."""
+
+
+def bundle_files(run: RunDir) -> dict[str, Any]:
+    """What stands in the configuration of each bundle there is now, by name."""
+    return {name: read_json(run.students / name / CONFIG) for name in run.bundles()}
+
+
+def sentences_digest(corpus: Corpus, test_set: str) -> str:
+    """Digest of the sentences of a test set."""
+    pairs = corpus.tests[test_set]
+    return digest_json([pairs.source, pairs.target])
+
+
+def of_former_students(record: Mapping[str, Any], files: Mapping[str, Any]) -> bool:
+    """Whether a bundle of a record's system is gone or has other students now.
+
+    Args:
+        record: a result record.
+        files: as `bundle_files` gives it.
+    """
+    system = record["system"]
+    if system["kind"] not in ("student", "untrained"):
+        return False
+    parts = system.get("parts") or _early_parts(record)
+    return any(
+        part["bundle"] not in files or _differs(part, record, files[part["bundle"]])
+        for part in parts
+    )
+
+
+def of_former_corpus(record: Mapping[str, Any], corpus: Corpus) -> bool:
+    """Whether a record is of other sentences; a test set the corpus lacks cannot be compared."""
+    digests, test_set = record.get("digests", {}), record.get("test_set")
+    now = {"data": corpus.digest}
+    if test_set in corpus.tests:
+        now["test_set"] = sentences_digest(corpus, test_set)
+    return any(digests.get(name, digest) != digest for name, digest in now.items())
+
+
+def discard_stale(run: RunDir, teacher_digest: str, corpus: Corpus) -> dict[str, int]:
+    """Remove the records that a run has outgrown.
+
+    Args:
+        run: holds the records and the bundles.
+        teacher_digest: of the teacher there is now.
+        corpus: the corpus there is now.
+
+    Returns:
+        How many there were, by what has changed: "teacher", "students", "corpus".
+    """
+    files = bundle_files(run)
+    counts: dict[str, int] = {}
+    for path in sorted(run.results.glob("*.json")):
+        try:
+            record = read_json(path)
+        except FileNotFoundError:
+            continue  # Another process evaluates the same run and was quicker.
+        if record.get("digests", {}).get("teacher") != teacher_digest:
+            what = "teacher"
+        elif of_former_students(record, files):
+            what = "students"
+        elif of_former_corpus(record, corpus):
+            what = "corpus"
+        else:
+            continue
+        path.unlink(missing_ok=True)
+        translations_path(path).unlink(missing_ok=True)
+        counts[what] = counts.get(what, 0) + 1
+    return counts
+
+
+def _early_parts(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The parts of a record that does not name them: its system is of one bundle, or of many."""
+    name = record["system"]["name"].removeprefix(UNTRAINED)
+    names = [piece.partition(":")[0] for piece in name.split("+")]
+    # The digest of several, or of some layers, is not that of any file.
+    digest = record.get("digests", {}).get("bundle") if names == [name] else None
+    return [{"bundle": bundle, "digest": digest} for bundle in names]
+
+
+def _differs(part: Mapping[str, Any], record: Mapping[str, Any], file: Any) -> bool:
+    """Whether a part's students are others than those of the configuration there is now."""
+    if record["system"]["kind"] == "student":
+        digest = part.get("digest")
+        return digest is not None and digest != digest_json(file)
+    # Before training, students are decided by the seed and their shapes.
+    shapes = part.get("shapes")
+    if record.get("seed") != file.get("seed"):
+        return True
+    return shapes is not None and shapes != digest_json(file.get("students"))
