@@ -52,7 +52,7 @@ def test_a_file_can_ask_for_all_attention(tmp_path):
         "extract": {"sites": ["all"], "layers": "0,2-5"},
         "distill": {
             "sites": ["cross"], "layers": "0", "hidden_layers": 2, "cross_form": "paper",
-            "positions": 60,
+            "positions": 60, "families": ["token_mlp", "sgu"], "spatial": "dense",
         },
         "evaluate": {"systems": ["alr-m", "alr-m:0-2+alr-m-cross"]},
     }  # fmt: skip
