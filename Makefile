@@ -7,7 +7,8 @@ BIN := .venv/bin
 .PHONY: demo test lint clean
 
 demo: .venv/installed
-	$(BIN)/attnreplace run --run runs/demo --pair en-de --set distill.epochs=2 --set "evaluate.beams=[1]"
+	$(BIN)/attnreplace run --run runs/demo --pair en-de --set training.validation_sentences=100 \
+		--set distill.epochs=2 --set "evaluate.beams=[1]" --set 'evaluate.test_sets=["test"]'
 
 test: .venv/installed
 	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 2
