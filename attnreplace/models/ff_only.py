@@ -10,12 +10,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 from transformers import initialization as init
-from transformers.modeling_outputs import BaseModelOutputWithPooling, ImageClassifierOutput
+from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.utils.generic import can_return_tuple
 
 from attnreplace.models.drop_path import drop_path_rates
 from attnreplace.models.ff_only_blocks import AttentionOnlyBlock, FFOnlyBlock
 from attnreplace.models.ff_only_config import FFOnlyConfig
+from attnreplace.models.image_classifier import ImageClassifier
 from attnreplace.models.initialise import init_module
 from attnreplace.models.patches import PatchEmbedding
 from attnreplace.models.stack import run_blocks
@@ -103,7 +104,7 @@ class FFOnlyModel(FFOnlyPreTrainedModel):
         )
 
 
-class FFOnlyForImageClassification(FFOnlyPreTrainedModel):
+class FFOnlyForImageClassification(FFOnlyPreTrainedModel, ImageClassifier):
     """A linear classifier on the class token."""
 
     def __init__(self, config: FFOnlyConfig) -> None:
@@ -111,32 +112,3 @@ class FFOnlyForImageClassification(FFOnlyPreTrainedModel):
         self.ff_only = FFOnlyModel(config)
         self.classifier = nn.Linear(config.hidden_size, cast(int, config.num_labels))
         self.post_init()
-
-    @can_return_tuple
-    def forward(
-        self,
-        pixel_values: Tensor,
-        labels: Tensor | None = None,
-        output_hidden_states: bool | None = None,
-        **kwargs: Any,
-    ) -> ImageClassifierOutput:
-        """Classify images.
-
-        Args:
-            pixel_values: `(batch, channels, height, width)`.
-            labels: classes, `(batch,)`; with them there is a loss.
-            output_hidden_states: also give the input and the output of every block.
-            kwargs: passed on to the library's loss.
-
-        Returns:
-            `logits`, `(batch, labels)`, and the mean cross-entropy as `loss`.
-
-        Raises:
-            UserError: the images are not of the model's size.
-        """
-        outputs = self.ff_only(pixel_values, output_hidden_states=output_hidden_states)
-        logits = self.classifier(outputs.pooler_output)
-        loss = None
-        if labels is not None:
-            loss = self.loss_function(labels, logits, self.config, **kwargs)
-        return ImageClassifierOutput(loss=loss, logits=logits, hidden_states=outputs.hidden_states)

@@ -7,11 +7,12 @@ spatial weights. The layout is the common one: the classifier reads the mean of 
 from typing import Any, cast
 
 from torch import Tensor, nn
-from transformers.modeling_outputs import BaseModelOutputWithPooling, ImageClassifierOutput
+from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.utils.generic import can_return_tuple
 
 from attnreplace.models.gmlp_block import GMLPPreTrainedModel, build_layers
 from attnreplace.models.gmlp_config import GMLPVisionConfig
+from attnreplace.models.image_classifier import ImageClassifier
 from attnreplace.models.patches import PatchEmbedding
 from attnreplace.models.stack import run_blocks
 
@@ -60,7 +61,7 @@ class GMLPVisionModel(GMLPVisionPreTrainedModel):
         )
 
 
-class GMLPForImageClassification(GMLPVisionPreTrainedModel):
+class GMLPForImageClassification(GMLPVisionPreTrainedModel, ImageClassifier):
     """A linear classifier on the mean of the patches."""
 
     def __init__(self, config: GMLPVisionConfig) -> None:
@@ -68,32 +69,3 @@ class GMLPForImageClassification(GMLPVisionPreTrainedModel):
         self.gmlp = GMLPVisionModel(config)
         self.classifier = nn.Linear(config.hidden_size, cast(int, config.num_labels))
         self.post_init()
-
-    @can_return_tuple
-    def forward(
-        self,
-        pixel_values: Tensor,
-        labels: Tensor | None = None,
-        output_hidden_states: bool | None = None,
-        **kwargs: Any,
-    ) -> ImageClassifierOutput:
-        """Classify images.
-
-        Args:
-            pixel_values: `(batch, channels, height, width)`.
-            labels: classes, `(batch,)`; with them there is a loss.
-            output_hidden_states: also give the input and the output of every block.
-            kwargs: passed on to the library's loss.
-
-        Returns:
-            `logits`, `(batch, labels)`, and the mean cross-entropy as `loss`.
-
-        Raises:
-            UserError: the images are not of the model's size.
-        """
-        outputs = self.gmlp(pixel_values, output_hidden_states=output_hidden_states)
-        logits = self.classifier(outputs.pooler_output)
-        loss = None
-        if labels is not None:
-            loss = self.loss_function(labels, logits, self.config, **kwargs)
-        return ImageClassifierOutput(loss=loss, logits=logits, hidden_states=outputs.hidden_states)
