@@ -11,7 +11,7 @@ from attnreplace.errors import UserError
 
 if TYPE_CHECKING:
     from attnreplace.config import RunConfig
-    from attnreplace.data.corpus import Corpus
+    from attnreplace.data.corpora import AnyCorpus
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -99,7 +99,7 @@ class RunDir:
 
         dataclasses.replace(self.config(), **sections).save(self.config_path)
 
-    def corpus(self) -> "Corpus":
+    def corpus(self) -> "AnyCorpus":
         """The corpus that the run's configuration names."""
         from attnreplace.data.corpora import load_corpus
 

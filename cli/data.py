@@ -62,7 +62,7 @@ def preview(
     config = _config(dataset, data_dir, pair)
     source, target = config.pair.split("-")
     for split in look(config, count):
-        pairs = zip(split.pairs.source, split.pairs.target, strict=True)
+        pairs = zip(split.sample.source, split.sample.target, strict=True)
         rows = [[text, translation] for text, translation in pairs]
         console.show_table(
             [source, target], rows, title=f"{split.name}: {split.size:,} pairs", numbers=False

@@ -1,7 +1,9 @@
 """Parallel text in memory."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import ClassVar
 
 from attnreplace.digest import digest_json
 from attnreplace.errors import UserError
@@ -28,10 +30,19 @@ class Pairs:
         """The first `count` pairs (None: all of them)."""
         return Pairs(self.source[:count], self.target[:count])
 
+    def pick(self, indices: Sequence[int]) -> "Pairs":
+        """These pairs, in this order."""
+        return Pairs([self.source[i] for i in indices], [self.target[i] for i in indices])
+
+    def __add__(self, other: "Pairs") -> "Pairs":
+        return Pairs(self.source + other.source, self.target + other.target)
+
 
 @dataclass(frozen=True)
 class Corpus:
     """A corpus for one translation direction; `pair` reads source-target, as in "de-en"."""
+
+    task: ClassVar[str] = "translation"
 
     name: str
     pair: str

@@ -11,7 +11,7 @@ Files named for the other direction (en-de) serve as well.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,9 +20,8 @@ from attnreplace.data.corpus import Pairs
 from attnreplace.data.iwslt2017 import archive_file, read_tagged, read_xml
 from attnreplace.data.reading import Entry, Reader, entries, read_parallel
 from attnreplace.data.rows import read_rows
+from attnreplace.data.sets import TRAIN, validation_set
 from attnreplace.errors import UserError
-
-TRAIN = "train"
 
 _TAG, _LANGUAGE = r"\.(?P<tag>[a-z]{2,3}-[a-z]{2,3})", r"\.(?P<language>[a-z]{2,3})"
 _PACKED = r"(?:\.gz|\.xz)?"
@@ -71,15 +70,6 @@ def find_sets(path: Path, pair: str) -> dict[str, Reader]:
             'JSON lines or Parquet with a "translation" field'
         )
     return found
-
-
-def validation_set(names: Iterable[str]) -> str | None:
-    """Which set is for validation: validation, valid, val, dev, or the first of dev2010, ..."""
-    names = set(names)
-    years = sorted(name for name in names if re.fullmatch(r"dev\d+", name))
-    return next(
-        (name for name in ("validation", "valid", "val", "dev", *years) if name in names), None
-    )
 
 
 def _inner_places(path: Path, pair: str) -> list[Path]:

@@ -11,7 +11,7 @@ from attnreplace.activations.plan import longer_side
 from attnreplace.activations.store import ActivationStore
 from attnreplace.config import RunConfig
 from attnreplace.data.batching import encode
-from attnreplace.data.corpora import GRAMMAR, load_corpus
+from attnreplace.data.parallel import load_parallel
 from attnreplace.data.tokenizer import train_tokenizer
 from attnreplace.errors import UserError
 from attnreplace.rundir import RunDir
@@ -135,9 +135,9 @@ def config_counts(config: RunConfig) -> CorpusCounts:
     """
     data = config.data
     limits = [n for n in (data.train_size, config.extract.max_train) if n is not None]
-    if data.data_dir is None and data.dataset != GRAMMAR:
-        return preset_counts(data.dataset, data.pair, min(limits, default=None))
-    corpus = load_corpus(data)
+    if data.data_dir is None and not data.embedded:
+        return preset_counts(data.known_as, data.pair, min(limits, default=None))
+    corpus = load_parallel(data)
     tokenizer = train_tokenizer(
         corpus.train.source + corpus.train.target, config.teacher.vocab_size
     )
@@ -152,7 +152,7 @@ def run_counts(run: RunDir) -> CorpusCounts:
     """
     config = run.config()
     if run.activations.is_file():
-        return store_counts(ActivationStore.open(run.activations), config.data.dataset)
+        return store_counts(ActivationStore.open(run.activations), config.data.known_as)
     if (run.teacher / "config.json").is_file():
         teacher = load_teacher(run.teacher)
         origin = f"the corpus, tokenised as by {run.teacher}"
@@ -170,7 +170,7 @@ def store_counts(store: ActivationStore, name: str) -> CorpusCounts:
 
 
 def _count(config: RunConfig, tokenizer: Any, max_length: int, origin: str) -> CorpusCounts:
-    corpus = load_corpus(config.data)
+    corpus = load_parallel(config.data)
     counts = []
     for pairs in (corpus.train.head(config.extract.max_train), corpus.validation):
         sides = [
@@ -179,7 +179,7 @@ def _count(config: RunConfig, tokenizer: Any, max_length: int, origin: str) -> C
         ]
         kept = np.maximum(*sides) <= max_length
         counts.append(_split_counts([side[kept] for side in sides]))
-    name = f"{Path(config.data.data_dir or config.data.dataset).name} {config.data.pair}"
+    name = f"{Path(config.data.data_dir or config.data.known_as).name} {config.data.pair}"
     return CorpusCounts(name, counts[0], counts[1], origin)
 
 

@@ -164,9 +164,9 @@ def test_list_of_datasets():
 def test_preview(tmp_path):
     write(tmp_path, train=9, val=1, test=4)
     splits = preview(DataConfig(data_dir=str(tmp_path)), 2)
-    assert [(s.name, s.size, len(s.pairs)) for s in splits] == [
+    assert [(s.name, s.size, len(s.sample)) for s in splits] == [
         ("train", 9, 2),
         ("validation", 1, 1),
         ("test", 4, 2),
     ]
-    assert splits[0].pairs.target == ["en train 0", "en train 1"]
+    assert splits[0].sample.target == ["en train 0", "en train 1"]

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from attnreplace.data.corpus import Pairs
-from attnreplace.data.files import find_sets, validation_set
+from attnreplace.data.files import find_sets
+from attnreplace.data.sets import validation_set
 from attnreplace.errors import UserError
 
 

@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from attnreplace.data.tokenizer import SMALLEST_VOCABULARY, train_tokenizer
+from attnreplace.data.tokenizer import train_tokenizer
 from attnreplace.errors import UserError
 
 TEXTS = ["Der Hund läuft.", "The dog runs.", "L'élève n'a pas mangé."] * 4
@@ -35,5 +35,15 @@ def test_saving_keeps_everything(tmp_path):
 
 
 def test_too_small_a_vocabulary_is_refused():
-    with pytest.raises(UserError, match=str(SMALLEST_VOCABULARY)):
-        train_tokenizer(TEXTS, 100)
+    with pytest.raises(UserError, match="at least 260"):
+        train_tokenizer(TEXTS, 259)
+    with pytest.raises(UserError, match="at least 261"):
+        train_tokenizer(TEXTS, 260, masked=True)
+
+
+def test_a_tokenizer_for_models_that_read_one_text():
+    tokenizer = train_tokenizer(TEXTS, 320, masked=True)
+    ids = tokenizer("Hund")["input_ids"]
+    assert (ids[0], ids[-1]) == (tokenizer.cls_token_id, tokenizer.sep_token_id) == (0, 2)
+    assert tokenizer.mask_token_id == 4
+    assert tokenizer("<mask>", add_special_tokens=False)["input_ids"] == [4]
