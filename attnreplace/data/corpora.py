@@ -8,7 +8,6 @@ from attnreplace.data.images import ImageCorpus, Images
 from attnreplace.data.iwslt2017 import PAIRS
 from attnreplace.data.sets import TRAIN
 from attnreplace.data.texts import TextCorpus, Texts
-from attnreplace.errors import UserError
 
 AnyCorpus = Corpus | TextCorpus | ImageCorpus
 
@@ -49,32 +48,12 @@ def load_corpus(config: DataConfig) -> AnyCorpus:
 
             return load_parallel(config)
         case "image":
-            return _load_images(config)
-    return _load_texts(config)
+            from attnreplace.data.pictures import load_images
 
+            return load_images(config)
+    from attnreplace.data.monolingual import load_texts
 
-def _load_images(config: DataConfig) -> ImageCorpus:
-    from attnreplace.data.digits import digits_corpus
-
-    corpus = digits_corpus(config.seed)
-    return ImageCorpus(
-        corpus.name,
-        corpus.classes,
-        corpus.train.head(config.train_size),
-        corpus.validation.head(config.validation_size),
-        corpus.tests,
-    )
-
-
-def _load_texts(config: DataConfig) -> TextCorpus:
-    from attnreplace.data.monolingual import grammar_text
-
-    if config.task == "classification":
-        raise UserError(
-            "the task classification has no embedded data; give --data-dir (TSV or JSON lines "
-            "with a text and a label) or --dataset (a `datasets` id)"
-        )
-    return grammar_text(config)
+    return load_texts(config)
 
 
 def list_datasets() -> list[DatasetEntry]:

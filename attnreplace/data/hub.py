@@ -42,7 +42,16 @@ def download(repo: str, file: str) -> Path:
 
 
 def find_dataset_sets(dataset: str, pair: str) -> dict[str, Reader]:
-    """Readers of the splits of a `datasets` id, or "id:config", by their names.
+    """Readers of the splits of a `datasets` id with translations, by their names.
+
+    Raises:
+        UserError: the dataset cannot be had.
+    """
+    return split_readers(load_splits(dataset), pair, dataset)
+
+
+def load_splits(dataset: str) -> "DatasetDict":
+    """The splits of a `datasets` id, or "id:config".
 
     Raises:
         UserError: the dataset cannot be had.
@@ -53,15 +62,15 @@ def find_dataset_sets(dataset: str, pair: str) -> dict[str, Reader]:
     try:
         if not _is_cached(name):
             _probe(name)
-        splits = datasets.load_dataset(name, config or None)
+        return datasets.load_dataset(name, config or None)
     except Exception as error:
         raise UserError(
             f'cannot load the dataset "{dataset}" from the Hugging Face Hub ({_reason(error)}); '
-            'check the name ("grammar" and "iwslt2017" are built in, "id:config" picks a config), '
+            'check the name ("grammar", "iwslt2017" and "digits" are built in, "id:config" picks '
+            "a config), "
             f"or download https://huggingface.co/datasets/{name} where there is a network (hf "
             f"download {name} --repo-type dataset --local-dir DIR) and give DIR as --data-dir"
         ) from error
-    return split_readers(splits, pair, dataset)
 
 
 def split_readers(splits: "DatasetDict", pair: str, dataset: str) -> dict[str, Reader]:

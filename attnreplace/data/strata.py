@@ -3,6 +3,9 @@
 import random
 from collections.abc import Sequence
 
+LABELLED_SHARES = (0.7, 0.15)
+"""Of a lone set of rows with classes, those to train and to validate on; the rest is for tests."""
+
 
 def mixed(labels: Sequence[int], seed: int) -> list[int]:
     """Indices in an order that is random within a class and even among classes.

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
@@ -21,11 +21,12 @@ def test_ids_of_the_special_tokens_and_the_end_of_sentence():
 def test_any_text_round_trips(text):
     import unicodedata
 
+    # A text that spells a special token is not what this is about.
+    assume("<" not in text)
     ids = TOKENIZER(text)["input_ids"]
     assert TOKENIZER.unk_token_id not in ids
     back = TOKENIZER.decode(ids, skip_special_tokens=True).strip()
-    # A sentence that spells a special token is not what this is about.
-    assert back == unicodedata.normalize("NFC", text).strip() or "<" in text
+    assert back == unicodedata.normalize("NFC", text).strip()
 
 
 def test_saving_keeps_everything(tmp_path):
