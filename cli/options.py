@@ -30,14 +30,25 @@ SetOption = Annotated[
 ConfigArgument = Annotated[
     Path | None, typer.Argument(help="A TOML file; without it, the run's own or the default.")
 ]
+TaskOption = Annotated[
+    str | None,
+    typer.Option("--task", help="translation (default), mlm, classification (of texts), image."),
+]
 DatasetOption = Annotated[
     str | None,
-    typer.Option(help="grammar, iwslt2017, or a `datasets` id; see `attnreplace data list`."),
+    typer.Option(
+        help="grammar, iwslt2017, digits, or a `datasets` id; see `attnreplace data list`. "
+        "Default: the task's embedded data."
+    ),
 ]
 DataDirOption = Annotated[
-    Path | None, typer.Option(help="A folder of parallel text, official XML, JSONL or Parquet.")
+    Path | None,
+    typer.Option(help="A folder, archive or file of the task's data; see `attnreplace data list`."),
 ]
-PairOption = Annotated[str | None, typer.Option(help="Source and target language, as de-en.")]
+PairOption = Annotated[
+    str | None,
+    typer.Option(help="Source and target language, as de-en; the source's text for mlm."),
+]
 PresetOption = Annotated[str | None, typer.Option(help="Teacher: tiny, paper or base.")]
 MethodOption = Annotated[
     str | None, typer.Option("--method", help="alr, aslr, alrr, elr; several with commas; or all.")
@@ -218,6 +229,11 @@ def configure(
     else:
         # Every field is spelt out already; this keeps the defaults of a preset from filling in.
         values["teacher"]["preset"] = "tiny"
+    task = options.get("data", {}).get("task")
+    if task not in (None, values["data"].get("task")):
+        # Another task's files are of no use to this one.
+        for choice in ("dataset", "data_dir", "test_sets"):
+            values["data"].pop(choice, None)
     for section, fields in options.items():
         for name, value in fields.items():
             if value is not None:

@@ -1,13 +1,12 @@
-"""Corpora by their configuration: what there is, loading it, a look at it."""
+"""Corpora by their configuration: what there is, and loading it."""
 
 from dataclasses import dataclass
 
-from attnreplace.data.config import DIGITS, GRAMMAR, IWSLT2017, DataConfig
-from attnreplace.data.corpus import Corpus, Pairs
-from attnreplace.data.images import ImageCorpus, Images
+from attnreplace.data.config import DIGITS, EMBEDDED, GRAMMAR, IWSLT2017, DataConfig
+from attnreplace.data.corpus import Corpus
+from attnreplace.data.images import ImageCorpus
 from attnreplace.data.iwslt2017 import PAIRS
-from attnreplace.data.sets import TRAIN
-from attnreplace.data.texts import TextCorpus, Texts
+from attnreplace.data.texts import TextCorpus
 
 AnyCorpus = Corpus | TextCorpus | ImageCorpus
 
@@ -18,22 +17,12 @@ class DatasetEntry:
 
     name: str
     """What to give as `dataset`."""
-    task: str
+    tasks: str
     """What it is for."""
     pairs: list[str]
-    """Its pairs; none: whichever it holds, or it is not for translation."""
+    """Its pairs, as far as they are known."""
     how: str
     """How to get it."""
-
-
-@dataclass(frozen=True)
-class SplitPreview:
-    """A look at one split."""
-
-    name: str
-    size: int
-    sample: Pairs | Texts | Images
-    """The first rows."""
 
 
 def load_corpus(config: DataConfig) -> AnyCorpus:
@@ -60,6 +49,7 @@ def list_datasets() -> list[DatasetEntry]:
     """What can be loaded."""
     from attnreplace.data.grammar import PAIRS as GRAMMAR_PAIRS
 
+    own = "your own, with --data-dir:"
     return [
         DatasetEntry(
             GRAMMAR, "translation, mlm", list(GRAMMAR_PAIRS), "generated; nothing to download"
@@ -73,19 +63,17 @@ def list_datasets() -> list[DatasetEntry]:
         ),
         DatasetEntry(
             "<owner>/<name>[:config]",
-            "translation",
+            ", ".join(EMBEDDED),
             [],
-            "any `datasets` id with a translation field",
+            "any `datasets` id with translations, a text column, text and class label, or image "
+            "and class label",
+        ),
+        DatasetEntry("(any name)", "translation", [], f"{own} parallel text, JSON lines, Parquet"),
+        DatasetEntry("(any name)", "mlm", [], f"{own} a text file, or train.txt, valid.txt, ..."),
+        DatasetEntry(
+            "(any name)", "classification", [], f"{own} TSV as in GLUE, JSON lines, Parquet"
+        ),
+        DatasetEntry(
+            "(any name)", "image", [], f"{own} train/<class>/*.png or .jpg, a zip or tar of these"
         ),
     ]
-
-
-def preview(config: DataConfig, count: int = 3) -> list[SplitPreview]:
-    """The size and the first `count` rows of every split.
-
-    Raises:
-        UserError: the corpus cannot be had as asked.
-    """
-    corpus = load_corpus(config)
-    splits = {TRAIN: corpus.train, "validation": corpus.validation, **corpus.tests}
-    return [SplitPreview(name, len(split), split.head(count)) for name, split in splits.items()]

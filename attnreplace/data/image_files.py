@@ -10,14 +10,15 @@ import os
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
-from functools import partial
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Iterator
+from functools import cache, partial
+from itertools import pairwise
+from pathlib import Path
 
 from attnreplace.data.images import Item
+from attnreplace.data.naming import set_of
 from attnreplace.data.reading import Entry
 from attnreplace.data.sets import TRAIN
-from attnreplace.data.text_files import set_of
 from attnreplace.errors import UserError
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -26,6 +27,9 @@ ARCHIVE_MOST = 4 * 2**30
 
 Found = dict[str, list[tuple[str, Item]]]
 """By the names of the sets, the images of each: name of the class and file."""
+
+_Member = tuple[str, int, Callable[[], bytes]]
+"""Of a file in an archive: its path, its bytes' number, how to read them."""
 
 
 def find_image_sets(path: Path) -> Found:
@@ -38,17 +42,18 @@ def find_image_sets(path: Path) -> Found:
     if not path.exists():
         raise UserError(f"{path} does not exist; data_dir wants a folder of images or an archive")
     files = sorted(_folder(path) if path.is_dir() else _archive(path), key=lambda file: file[0])
+    named = cache(set_of)
     found: Found = {}
     loose: list[tuple[str, Item]] = []
     for name, item in files:
-        folders = name.parts[:-1]
-        depth = next((i for i, folder in enumerate(folders) if set_of(folder)), None)
-        if depth is not None and depth + 1 < len(folders):
-            name_of_set = set_of(folders[depth])
-            assert name_of_set is not None
-            found.setdefault(name_of_set, []).append((folders[depth + 1], item))
-        elif depth is None and folders:
-            loose.append((folders[-1], item))
+        *folders, _ = name.split("/")
+        # From the inside: what lies around the sets may have such a name, too.
+        for outer, inner in reversed(list(pairwise(folders))):
+            if name_of_set := named(outer):
+                found.setdefault(name_of_set, []).append((inner, item))
+                break
+        else:
+            loose += [(folder, item) for folder in folders[-1:]]
     if not found and loose:
         found = {TRAIN: loose}
     if not found:
@@ -59,7 +64,7 @@ def find_image_sets(path: Path) -> Found:
     return found
 
 
-def _folder(root: Path) -> Iterator[tuple[PurePosixPath, Item]]:
+def _folder(root: Path) -> Iterator[tuple[str, Item]]:
     for folder, inner, files in os.walk(root):
         inner[:] = [name for name in inner if not name.startswith(".")]
         linked = [name for name in [*inner, *files] if os.path.islink(os.path.join(folder, name))]
@@ -71,10 +76,10 @@ def _folder(root: Path) -> Iterator[tuple[PurePosixPath, Item]]:
         for name in files:
             if _is_image(name):
                 path = Path(folder, name)
-                yield PurePosixPath(path.relative_to(root).as_posix()), path
+                yield path.relative_to(root).as_posix(), path
 
 
-def _archive(path: Path) -> Iterator[tuple[PurePosixPath, Item]]:
+def _archive(path: Path) -> Iterator[tuple[str, Item]]:
     total = 0
     try:
         for name, size, read in _zip(path) if zipfile.is_zipfile(path) else _tar(path):
@@ -84,8 +89,7 @@ def _archive(path: Path) -> Iterator[tuple[PurePosixPath, Item]]:
                     f"{path} holds more than {ARCHIVE_MOST >> 30} GiB of images, too much to keep "
                     "in memory; unpack it and give the folder as data_dir"
                 )
-            data = read()
-            yield name, Entry(name.name, f"{path}:{name}", partial(bytes, data))
+            yield name, Entry(name, f"{path}:{name}", partial(bytes, read()))
     # RuntimeError: a zip with a password.
     except (
         OSError, EOFError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile,
@@ -97,21 +101,22 @@ def _archive(path: Path) -> Iterator[tuple[PurePosixPath, Item]]:
         ) from error
 
 
-def _zip(path: Path):
+def _zip(path: Path) -> Iterator[_Member]:
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
-            name = PurePosixPath(member.filename)
-            if not member.is_dir() and _is_image(name.name):
-                yield name, member.file_size, partial(archive.read, member)
+            if _is_image(member.filename):
+                yield member.filename, member.file_size, partial(archive.read, member)
 
 
-def _tar(path: Path):
-    with tarfile.open(path) as archive:
+def _tar(path: Path) -> Iterator[_Member]:
+    # As a stream: seeking in a packed file costs ten times as much.
+    with tarfile.open(path, "r|*") as archive:
         for member in archive:
-            name = PurePosixPath(member.name)
-            if member.isreg() and _is_image(name.name):
-                yield name, member.size, archive.extractfile(member).read
+            file = archive.extractfile(member) if member.isreg() else None
+            if file is not None and _is_image(member.name):
+                yield member.name, member.size, file.read
 
 
-def _is_image(name: str) -> bool:
-    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
+def _is_image(path: str) -> bool:
+    hidden = any(part.startswith((".", "__MACOSX")) for part in path.split("/") if part != ".")
+    return path.lower().endswith(SUFFIXES) and not hidden

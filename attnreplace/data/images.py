@@ -123,7 +123,8 @@ def decode(data: bytes, where: str) -> np.ndarray:
 
     try:
         with Image.open(BytesIO(data)) as image:
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+            ImageOps.exif_transpose(image, in_place=True)
+            return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UserError(
             f"cannot read {where} as an image ({error}); mend it or take it out of the folder"

@@ -1,6 +1,6 @@
 """Corpora of images: the digits, folders and archives, `datasets` ids."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +11,11 @@ from attnreplace.data.config import DIGITS, DataConfig
 from attnreplace.data.hub import load_splits
 from attnreplace.data.image_files import Found, find_image_sets
 from attnreplace.data.images import ImageCorpus, Images
+from attnreplace.data.naming import find_parquet
 from attnreplace.data.reading import Entry
 from attnreplace.data.sets import TRAIN, assemble
 from attnreplace.data.strata import LABELLED_SHARES, mixed
-from attnreplace.data.tables import label_column
+from attnreplace.data.tables import column, label_column, read_parquet
 from attnreplace.errors import UserError
 
 if TYPE_CHECKING:
@@ -36,8 +37,11 @@ def load_images(config: DataConfig) -> ImageCorpus:
         UserError: the corpus cannot be had as asked.
     """
     if config.data_dir is not None:
-        found = find_image_sets(Path(config.data_dir).expanduser())
-        sets, classes = _folder_sets(found, config.where)
+        path = Path(config.data_dir).expanduser()
+        if shards := find_parquet(path):
+            sets, classes = dataset_sets(_read_shards(shards), config.where)
+        else:
+            sets, classes = _folder_sets(find_image_sets(path), config.where)
     elif config.known_as == DIGITS:
         from attnreplace.data.digits import CLASSES, read_digits
 
@@ -77,7 +81,7 @@ def in_memory(images: Images) -> Images:
 
 
 def dataset_sets(
-    splits: "datasets.DatasetDict", where: str
+    splits: Mapping[str, "datasets.Dataset"], where: str
 ) -> tuple[dict[str, ImageReader], list[str]]:
     """Readers of the splits of a loaded dataset, and the names of the classes.
 
@@ -97,12 +101,21 @@ def dataset_sets(
             f"{where} has the columns {', '.join(features)}, where an image and a class label are "
             "needed; take a dataset for image classification"
         )
-    sets = {
+    sets: dict[str, ImageReader] = {
         str(name): partial(_read_split, split, image, label, f'{where}, split "{name}"')
         for name, split in splits.items()
-        if min(split[label], default=-1) >= 0
+        if all(value is not None and value >= 0 for value in column(split, label))
     }
-    return sets, features[label].names
+    return sets, list(features[label].names)
+
+
+def _read_shards(shards: Mapping[str, list[Entry]]) -> dict[str, "datasets.Dataset"]:
+    import datasets
+
+    return {
+        name: datasets.concatenate_datasets([read_parquet(file) for file in files])
+        for name, files in shards.items()
+    }
 
 
 def _read_split(split: "datasets.Dataset", image: str, label: str, where: str) -> Images:
@@ -113,7 +126,7 @@ def _read_split(split: "datasets.Dataset", image: str, label: str, where: str) -
         Entry(f"row {row}", f"{where}, row {row}", partial(_cell, encoded, row, image))
         for row in range(len(split))
     ]
-    return Images(items, list(split[label]))
+    return Images(items, column(split, label))
 
 
 def _cell(encoded: "datasets.Dataset", row: int, image: str) -> bytes:

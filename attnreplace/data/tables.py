@@ -152,9 +152,14 @@ def dataset_table(split: "datasets.Dataset", where: str) -> Table:
     }
     return Table(
         where,
-        {name: list(split[name]) for name in wanted},
+        {name: column(split, name) for name in wanted},
         {n: f.names for n, f in wanted.items() if isinstance(f, datasets.ClassLabel)},
     )
+
+
+def column(split: "datasets.Dataset", name: str) -> list[Any]:
+    """The values of one column of a `datasets` split, in the order of its rows."""
+    return split.select_columns([name]).with_format("arrow")[:][name].to_pylist()
 
 
 def joined(tables: list[Table]) -> Table:

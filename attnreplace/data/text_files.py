@@ -13,8 +13,9 @@ import re
 from functools import partial
 from pathlib import Path
 
+from attnreplace.data.naming import PACKED, ROWS, set_of
 from attnreplace.data.reading import Entry, entries
-from attnreplace.data.sets import TRAIN, VALIDATION
+from attnreplace.data.sets import TRAIN
 from attnreplace.data.tables import (
     Table,
     TableReader,
@@ -27,12 +28,7 @@ from attnreplace.data.tables import (
 )
 from attnreplace.errors import UserError
 
-_PACKED = r"(?:\.gz|\.xz)?"
-_PLAIN = re.compile(rf"(?P<stem>.+?)(?:(?:\.(?:txt|text|tokens|raw)){_PACKED}|\.gz|\.xz)")
-_ROWS = re.compile(
-    rf"(?P<stem>.+?)(?:-\d+-of-\d+)?\.(?P<format>tsv|jsonl|parquet){_PACKED}",
-)
-_WORDS = (TRAIN, *VALIDATION, "test")
+_PLAIN = re.compile(rf"(?P<stem>.+?)(?:(?:\.(?:txt|text|tokens|raw)){PACKED}|\.gz|\.xz)")
 
 
 def find_text_sets(path: Path, task: str) -> dict[str, TableReader]:
@@ -64,14 +60,6 @@ def find_text_sets(path: Path, task: str) -> dict[str, TableReader]:
     return {name: partial(_read, files) for name, files in sorted(found.items())}
 
 
-def set_of(stem: str) -> str | None:
-    """The set that the name of a file or folder tells."""
-    if re.match(r"(test|tst)", stem, re.IGNORECASE):
-        return stem
-    words = re.split(r"[^a-z]+", stem.lower())
-    return next((word for word in _WORDS if word in words), None)
-
-
 def _sets(files: list[Entry], task: str) -> dict[str, list[tuple[str, Entry]]]:
     """The files of each set, each with its format."""
     found: dict[str, list[tuple[str, Entry]]] = {}
@@ -90,7 +78,7 @@ def _sets(files: list[Entry], task: str) -> dict[str, list[tuple[str, Entry]]]:
 
 def _kind(name: str, task: str) -> tuple[str, str] | None:
     """A file's name without its suffixes, and its format; None: not for the task."""
-    if match := _ROWS.fullmatch(name):
+    if match := ROWS.fullmatch(name):
         return match["stem"], match["format"]
     if task == "mlm" and (match := _PLAIN.fullmatch(name)):
         return match["stem"], "txt"

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from attnreplace.data.corpora import DataConfig, list_datasets, load_corpus, preview
+from attnreplace.data.corpora import DataConfig, list_datasets, load_corpus
 from attnreplace.data.corpus import Pairs
+from attnreplace.data.preview import preview
 from attnreplace.errors import UserError
 
 
