@@ -5,6 +5,8 @@ tests (test, test_a, ...), inside others or not. Class folders without any of th
 Archives are read into memory, never unpacked to the disk; links are not followed.
 """
 
+import bz2
+import gzip
 import lzma
 import os
 import tarfile
@@ -14,6 +16,7 @@ from collections.abc import Callable, Iterator
 from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from attnreplace.data.images import Item
 from attnreplace.data.naming import set_of
@@ -27,6 +30,13 @@ ARCHIVE_MOST = 4 * 2**30
 
 Found = dict[str, list[tuple[str, Item]]]
 """By the names of the sets, the images of each: name of the class and file."""
+
+_PACKERS: dict[bytes, Callable[..., Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zX": lzma.open,
+}
+"""By the first bytes of a packed tar, how to unpack it."""
 
 _Member = tuple[str, int, Callable[[], bytes]]
 """Of a file in an archive: its path, its bytes' number, how to read them."""
@@ -89,7 +99,10 @@ def _archive(path: Path) -> Iterator[tuple[str, Item]]:
                     f"{path} holds more than {ARCHIVE_MOST >> 30} GiB of images, too much to keep "
                     "in memory; unpack it and give the folder as data_dir"
                 )
-            yield name, Entry(name, f"{path}:{name}", partial(bytes, read()))
+            data = read()
+            if len(data) != size:
+                raise EOFError(f"it breaks off in {name}")
+            yield name, Entry(name, f"{path}:{name}", partial(bytes, data))
     # RuntimeError: a zip with a password.
     except (
         OSError, EOFError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile,
@@ -109,12 +122,19 @@ def _zip(path: Path) -> Iterator[_Member]:
 
 
 def _tar(path: Path) -> Iterator[_Member]:
-    # As a stream: seeking in a packed file costs ten times as much.
-    with tarfile.open(path, "r|*") as archive:
+    with path.open("rb") as file:
+        start = file.read(4)
+    opener = next((how for magic, how in _PACKERS.items() if start.startswith(magic)), open)
+    # As a stream: seeking in a packed file costs ten times as much. Unpacked by its own module:
+    # left to tarfile, a stream that breaks off is taken for a whole one.
+    with opener(path, "rb") as packed, tarfile.open(fileobj=packed, mode="r|") as archive:
         for member in archive:
-            file = archive.extractfile(member) if member.isreg() else None
-            if file is not None and _is_image(member.name):
-                yield member.name, member.size, file.read
+            content = archive.extractfile(member) if member.isreg() else None
+            if content is not None and _is_image(member.name):
+                yield member.name, member.size, content.read
+        packed.read()
+        if packed.tell() % tarfile.BLOCKSIZE:
+            raise EOFError("it breaks off")
 
 
 def _is_image(path: str) -> bool:
