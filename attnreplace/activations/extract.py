@@ -11,7 +11,7 @@ import torch
 from accelerate import PartialState
 
 from attnreplace.activations.capture import Capture
-from attnreplace.activations.inputs import encode_corpus, identify, plan_corpus
+from attnreplace.activations.inputs import Inputs, identify, plan_inputs, read_corpus
 from attnreplace.activations.manifest import Manifest
 from attnreplace.activations.schema import (
     DTYPES,
@@ -39,17 +39,21 @@ class ExtractConfig:
 
     sites: list[str] = field(default_factory=lambda: ["encoder"])
     """Sites whose activations are kept: "encoder", "decoder" (its self-attention), "cross" (its
-    cross-attention), "all", or single ones, "encoder.self.0"."""
+    cross-attention), "all", or single ones, "encoder.self.0". Models without a decoder have the
+    encoder alone."""
     layers: str = ""
     """Layers of those groups, as "0,2-5"; empty for all of them."""
     dtype: str = "float16"
     """Type of the stored values: float16, bfloat16 or float32."""
     batch_tokens: int = 8192
     """Padded tokens in a batch of the teacher, on the longer side."""
+    max_length: int | None = None
+    """Longest line in tokens, and students' positions (None: the teacher's max_length). Longer
+    pairs are left out; text is cut."""
     max_train: int | None = None
-    """Training pairs, from the first (None: all)."""
+    """Training pairs, texts or images, from the first (None: all)."""
     shard_sentences: int = 4096
-    """Pairs in a file; a killed extraction repeats at most one file."""
+    """Pairs, blocks or images in a file; a killed extraction repeats at most one file."""
 
     def __post_init__(self) -> None:
         if not self.sites:
@@ -59,7 +63,7 @@ class ExtractConfig:
             )
         if self.dtype not in DTYPES:
             raise UserError(f"unknown dtype {self.dtype!r}; valid: {', '.join(DTYPES)}")
-        for name in ("batch_tokens", "shard_sentences", "max_train"):
+        for name in ("batch_tokens", "shard_sentences", "max_length", "max_train"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UserError(f"extract.{name} must be at least 1; got {value}")
@@ -83,25 +87,24 @@ def extract(
         overwrite: write anew where the store that is there was made from something else.
 
     Raises:
-        UserError: no teacher, or one of other languages, a store made from something else while
-            `overwrite` is False, a full disk, values that the type cannot hold, sites that the
-            teacher does not have, or no pair that is short enough.
+        UserError: no teacher, or one of another task or other languages, a store made from
+            something else while `overwrite` is False, a full disk, values that the type cannot
+            hold, sites that the teacher does not have, or no line that is short enough.
     """
     teacher = load_teacher(run.teacher)
     corpus = run.corpus()
     teacher.require_corpus(corpus)
     path = run.activations
     sites = choose_sites(teacher.model, config.sites, config.layers)
-    identity = identify(teacher, corpus, sites, config.dtype, config.max_train)
+    identity = identify(teacher, corpus, sites, config.dtype, config.max_length, config.max_train)
     manifest = _existing(path, identity, overwrite)
     if manifest and path.is_file() and not manifest.broken_shards(path):
         progress.note(f"{path} is already extracted: nothing to do")
         return ActivationStore.open(path)
 
-    ids = encode_corpus(teacher.tokenizer, corpus, config.max_train)
-    plan = plan_corpus(
-        ids, teacher.max_length, manifest.shard_sentences if manifest else config.shard_sentences
-    )
+    inputs = read_corpus(teacher, corpus, identity.max_length, config.max_train)
+    shard_sentences = manifest.shard_sentences if manifest else config.shard_sentences
+    plan = plan_inputs(inputs, identity.max_length, shard_sentences)
     # Said outright: left to itself, accelerate takes several processes on CPUs for one each.
     state = PartialState(cpu=not torch.accelerator.is_available())
     if not state.is_main_process:
@@ -118,13 +121,13 @@ def extract(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
     writer = StoreWriter(path, manifest, plan, rank=state.process_index, ranks=state.num_processes)
-    _check_room(writer, progress)
+    _check_room(writer, inputs, progress)
     state.wait_for_everyone()
     if state.is_main_process:
         run.update_config(extract=config)
     with _first(state, writer), capture:
         run_teacher(
-            teacher.model, capture, writer, ids, config.batch_tokens, state.device, progress
+            teacher.model, capture, writer, inputs, config.batch_tokens, state.device, progress
         )
         writer.flush()
         state.wait_for_everyone()
@@ -160,13 +163,13 @@ def _existing(path: Path, identity: StoreIdentity, overwrite: bool) -> Manifest 
     return manifest
 
 
-def _check_room(writer: StoreWriter, progress: Progress) -> None:
+def _check_room(writer: StoreWriter, inputs: Inputs, progress: Progress) -> None:
     """Say how much will be written and check that it fits on the disk."""
     path, plan = writer.path, writer.plan
     needed = writer.bytes_missing
     progress.note(
-        f"activations: {sum(len(shard.sentence_ids) for shard in plan.shards):,} pairs "
-        f"({sum(plan.dropped.values()):,} with a side over the length limit left out), "
+        f"activations: {sum(len(shard.sentence_ids) for shard in plan.shards):,} {inputs.line}s "
+        f"({sum(plan.dropped.values()):,} over the length limit left out), "
         f"{len(writer.manifest.widths)} tensors, {readable_bytes(needed)} to write"
     )
     free = shutil.disk_usage(path.parent).free

@@ -58,6 +58,11 @@ class PairLayout:
         return list(self._widths)
 
     @property
+    def axes(self) -> list[Axis]:
+        """Axes of tokens: the source and, where there is a decoder, the target."""
+        return [axis for axis in get_args(Axis) if axis in self._lengths(self.splits[0])]
+
+    @property
     def longest(self) -> int:
         """Tokens of the longest sentence of any split, on either side."""
         return max(int(longer_side(self._lengths(split)).max(initial=0)) for split in self.splits)
@@ -122,7 +127,7 @@ def plan_offsets(plan: Plan) -> dict[str, dict[str, np.ndarray]]:
                 np.concatenate([[0], *(shard.lengths[axis] for shard in plan.of(split))]),
                 dtype=np.int64,
             )
-            for axis in get_args(Axis)
+            for axis in plan.axes
         }
         for split in plan.splits
     }

@@ -1,6 +1,6 @@
 """Activations straight from the teacher, as they are asked for: no store, no disk."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -10,13 +10,13 @@ from torch import Tensor
 
 from attnreplace.activations.capture import Capture
 from attnreplace.activations.extract import ExtractConfig
-from attnreplace.activations.inputs import encode_corpus, identify, plan_corpus
+from attnreplace.activations.inputs import identify, plan_inputs, read_corpus
 from attnreplace.activations.layout import PairLayout, plan_offsets
 from attnreplace.activations.ragged import ActivationBatch
 from attnreplace.activations.schema import StoreIdentity
 from attnreplace.activations.sites import choose_sites
-from attnreplace.activations.teacher_pass import packed_as, run_stacks
-from attnreplace.data.corpus import Corpus
+from attnreplace.activations.teacher_pass import packed_as
+from attnreplace.data.corpora import AnyCorpus
 from attnreplace.hosts import Site, host_for
 from attnreplace.teacher.load import Teacher
 
@@ -32,7 +32,7 @@ class OnlineActivations(PairLayout):
     def __init__(
         self,
         teacher: Teacher,
-        corpus: Corpus,
+        corpus: AnyCorpus,
         config: ExtractConfig,
         *,
         device: torch.device | None = None,
@@ -44,17 +44,20 @@ class OnlineActivations(PairLayout):
             device: where the teacher runs and the batches are; None is where the teacher is.
 
         Raises:
-            UserError: sites that the teacher does not have, a corpus of other languages, or no pair
-                that is short enough.
+            UserError: sites that the teacher does not have, a corpus of another task or other
+                languages, or no line that is short enough.
         """
         teacher.require_corpus(corpus)
         self._teacher = teacher
         self._device = device or teacher.model.device
         self._sites = choose_sites(teacher.model, config.sites, config.layers)
-        self._identity = identify(teacher, corpus, self._sites, config.dtype, config.max_train)
-        self._ids = encode_corpus(teacher.tokenizer, corpus, config.max_train)
+        self._identity = identify(
+            teacher, corpus, self._sites, config.dtype, config.max_length, config.max_train
+        )
+        longest = self._identity.max_length
+        self._inputs = read_corpus(teacher, corpus, longest, config.max_train)
         self._shard_sentences = config.shard_sentences
-        plan = plan_corpus(self._ids, teacher.max_length, config.shard_sentences)
+        plan = plan_inputs(self._inputs, longest, config.shard_sentences)
         shards = {split: plan.of(split) for split in plan.splits}
         self._lines = {
             split: np.concatenate([np.zeros(0, np.int64), *(s.sentence_ids for s in of_split)])
@@ -127,11 +130,10 @@ class OnlineActivations(PairLayout):
         lengths = self._lengths(split)
         sites = self._sites_of(set(names))
         capture = Capture(self._teacher.model, sites)
-        axes = ["source", "target"] if any(s.stack == "decoder" for s in sites) else ["source"]
+        decoder = any(site.stack == "decoder" for site in sites)
         for pairs in islice(batches, skip, None):
             lines = self._lines[split][pairs]
-            ids = {axis: [self._ids[split][axis][line] for line in lines] for axis in axes}
-            packed = self._pass(ids, names, capture)
+            packed = self._pass(split, lines, names, capture, decoder)
             yield ActivationBatch(
                 {axis: torch.from_numpy(tokens[pairs]) for axis, tokens in lengths.items()},
                 # A copy even of float32: autograd takes nothing made in inference mode.
@@ -140,12 +142,12 @@ class OnlineActivations(PairLayout):
 
     @torch.inference_mode()
     def _pass(
-        self, ids: Mapping[str, list[list[int]]], names: list[str], capture: Capture
+        self, split: str, lines: np.ndarray, names: list[str], capture: Capture, decoder: bool
     ) -> dict[str, Tensor]:
-        """The wanted tensors of some pairs, `(tokens, d)` in the store's type."""
+        """The wanted tensors of some lines, `(tokens, d)` in the store's type."""
         model = self._teacher.model.eval().to(self._device)
         with capture:
-            rows = run_stacks(model, ids, self._device)
+            rows = self._inputs.run(model, split, lines, self._device, decoder=decoder)
             tensors = {name: capture.tensors[name] for name in names}
         return packed_as(tensors, rows, self.identity.dtype)
 

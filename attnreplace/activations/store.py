@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import h5py
 import numpy as np
@@ -23,7 +23,6 @@ from attnreplace.activations.schema import (
 )
 from attnreplace.errors import UserError
 from attnreplace.hosts import axis_of
-from attnreplace.hosts.base import Axis
 from attnreplace.progress import NullProgress, Progress
 
 
@@ -78,7 +77,7 @@ class ActivationStore(PairLayout):
         manifest = Manifest.load(path)
         if broken := manifest.broken_shards(path):
             raise damaged(shard_folder(path) / broken[0], "missing or not of the size written")
-        store = cls(path, manifest, _read_offsets(path), read_megabytes)
+        store = cls(path, manifest, _read_offsets(path, manifest), read_megabytes)
         if expect:
             store.require(**expect.to_json() | {"sites": expect.sites})
         return store
@@ -194,11 +193,12 @@ class ActivationStore(PairLayout):
         )
 
 
-def _read_offsets(path: Path) -> dict[str, dict[str, np.ndarray]]:
+def _read_offsets(path: Path, manifest: Manifest) -> dict[str, dict[str, np.ndarray]]:
+    axes = next(iter(manifest.shards.values())).tokens
     try:
         with h5py.File(path, "r") as file:
             return {
-                split: {axis: group[per_axis("offsets", axis)][:] for axis in get_args(Axis)}
+                split: {axis: group[per_axis("offsets", axis)][:] for axis in axes}
                 for split, group in file.items()
             }
     except (OSError, KeyError, TypeError) as error:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from transformers import PreTrainedModel
 
-from attnreplace.activations.sites import ALL, group_sites, name_sites
+from attnreplace.activations.sites import ALL, group_sites, model_groups, name_sites
 from attnreplace.activations.source import ActivationSource
 from attnreplace.distill.config import DistillConfig
 from attnreplace.errors import UserError
@@ -29,7 +29,7 @@ def plan_bundles(
     methods = list(dict.fromkeys(map(get_method, config.methods)))
     families = list(dict.fromkeys(config.families))
     groups = _choose_sites(teacher, source, config)
-    positions = _positions(teacher, source, config)
+    positions = _positions(source, config)
     bundles = []
     for group, sites in groups.items():
         bundles += [
@@ -130,7 +130,7 @@ def _choose_sites(
     """The sites of each group that is asked for, by layer."""
     held = sorted(map(Site.parse, source.identity.sites))
     stored = {site.group for site in held}
-    asked = set(GROUPS if ALL in config.sites else config.sites or stored)
+    asked = set(model_groups(teacher.model) if ALL in config.sites else config.sites or stored)
     chosen: dict[Group, list[Site]] = {}
     for group in GROUPS:
         if group in asked:
@@ -153,8 +153,8 @@ def _choose_sites(
     return chosen
 
 
-def _positions(teacher: Teacher, source: ActivationSource, config: DistillConfig) -> int:
-    positions = config.positions or teacher.max_length
+def _positions(source: ActivationSource, config: DistillConfig) -> int:
+    positions = config.positions or source.identity.max_length
     if source.longest > positions:
         raise UserError(
             f"students of {positions} positions cannot read the store's longest sentence, "

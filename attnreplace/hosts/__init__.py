@@ -19,11 +19,14 @@ from attnreplace.hosts.base import (
     parse_layers,
 )
 from attnreplace.hosts.bert import Bert
+from attnreplace.hosts.encoder import base_model
 from attnreplace.hosts.masks import padding_mask
 from attnreplace.hosts.seq2seq import Seq2Seq
 from attnreplace.hosts.vit import ViT
 
 HOSTS: tuple[Host, ...] = (Seq2Seq(), Bert(), ViT())
+ATTENTION_FREE = ("ff_only", "gmlp_text", "gmlp_vision")
+"""Model types of `attnreplace.models`: what a student is made of, not what it replaces."""
 
 __all__ = [
     "GROUPS",
@@ -33,6 +36,7 @@ __all__ = [
     "Location",
     "Site",
     "axis_of",
+    "base_model",
     "format_layers",
     "host_for",
     "padding_mask",
@@ -49,5 +53,11 @@ def host_for(model: PreTrainedModel) -> Host:
     for host in HOSTS:
         if model.config.model_type in host.model_types:
             return host
+    model_type = model.config.model_type
     valid = ", ".join(name for host in HOSTS for name in host.model_types)
-    raise UserError(f"no host for model type {model.config.model_type!r}; valid types: {valid}")
+    if model_type in ATTENTION_FREE:
+        raise UserError(
+            f"a model of type {model_type!r} has no attention to replace; choose a teacher of "
+            f"one of the types {valid}"
+        )
+    raise UserError(f"no host for model type {model_type!r}; valid types: {valid}")

@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from attnreplace.activations.plan import longer_side
+from attnreplace.activations.inputs import read_corpus
 from attnreplace.activations.store import ActivationStore
 from attnreplace.config import RunConfig
 from attnreplace.data.batching import encode
@@ -20,7 +18,10 @@ from attnreplace.teacher.load import load_teacher
 
 @dataclass(frozen=True)
 class SplitCounts:
-    """Pairs of a split that are short enough, and their tokens, `</s>` included."""
+    """Pairs of a split that are short enough, and their tokens, `</s>` included.
+
+    Of tasks other than translation texts, blocks or images, with tokens of the source alone.
+    """
 
     pairs: int
     source: int
@@ -42,6 +43,8 @@ class CorpusCounts:
     validation: SplitCounts
     origin: str
     """Where the figures are from."""
+    longest: int | None = None
+    """Most tokens that are kept, where it is not as the configuration says."""
 
     @property
     def splits(self) -> tuple[SplitCounts, SplitCounts]:
@@ -134,6 +137,11 @@ def config_counts(config: RunConfig) -> CorpusCounts:
         UserError: the corpus is neither at hand nor well known.
     """
     data = config.data
+    if data.task != "translation":
+        raise UserError(
+            f"a plan for the task {data.task} goes by the teacher's own reading; run `attnreplace "
+            "train` first, or put a teacher into the run, and plan with --run"
+        )
     limits = [n for n in (data.train_size, config.extract.max_train) if n is not None]
     if data.data_dir is None and not data.embedded:
         return preset_counts(data.known_as, data.pair, min(limits, default=None))
@@ -141,7 +149,11 @@ def config_counts(config: RunConfig) -> CorpusCounts:
     tokenizer = train_tokenizer(
         corpus.train.source + corpus.train.target, config.teacher.vocab_size
     )
-    return _count(config, tokenizer, config.teacher.max_length, "the corpus, tokenised")
+    counts = []
+    for pairs in (corpus.train.head(config.extract.max_train), corpus.validation):
+        sides = [list(map(len, encode(tokenizer, text))) for text in (pairs.source, pairs.target)]
+        counts.append(_split_counts(sides, config.extract.max_length or config.teacher.max_length))
+    return CorpusCounts(_name(config), counts[0], counts[1], "the corpus, tokenised")
 
 
 def run_counts(run: RunDir) -> CorpusCounts:
@@ -152,38 +164,46 @@ def run_counts(run: RunDir) -> CorpusCounts:
     """
     config = run.config()
     if run.activations.is_file():
-        return store_counts(ActivationStore.open(run.activations), config.data.known_as)
+        return store_counts(ActivationStore.open(run.activations), _name(config))
     if (run.teacher / "config.json").is_file():
         teacher = load_teacher(run.teacher)
-        origin = f"the corpus, tokenised as by {run.teacher}"
-        return _count(config, teacher.tokenizer, teacher.max_length, origin)
+        longest = config.extract.max_length or teacher.max_length
+        inputs = read_corpus(teacher, run.corpus(), longest, config.extract.max_train)
+        train, validation = (
+            _split_counts([*inputs.lengths[split].values()], longest)
+            for split in ("train", "validation")
+        )
+        origin = f"the corpus, as {run.teacher} reads it"
+        return CorpusCounts(_name(config), train, validation, origin, longest)
     return config_counts(config)
 
 
 def store_counts(store: ActivationStore, name: str) -> CorpusCounts:
     """What is in a store."""
-    counts = {}
-    for split in ("train", "validation"):
-        sides = [store.lengths(split, axis).numpy() for axis in ("source", "target")]
-        counts[split] = _split_counts(sides)
-    return CorpusCounts(name, counts["train"], counts["validation"], f"the store {store.path}")
+    train, validation = (
+        _split_counts([store.lengths(split, axis).tolist() for axis in store.axes])
+        for split in ("train", "validation")
+    )
+    origin = f"the store {store.path}"
+    return CorpusCounts(name, train, validation, origin, store.identity.max_length)
 
 
-def _count(config: RunConfig, tokenizer: Any, max_length: int, origin: str) -> CorpusCounts:
-    corpus = load_parallel(config.data)
-    counts = []
-    for pairs in (corpus.train.head(config.extract.max_train), corpus.validation):
-        sides = [
-            np.array(list(map(len, encode(tokenizer, texts))), dtype=np.int64)
-            for texts in (pairs.source, pairs.target)
-        ]
-        kept = np.maximum(*sides) <= max_length
-        counts.append(_split_counts([side[kept] for side in sides]))
-    name = f"{Path(config.data.data_dir or config.data.known_as).name} {config.data.pair}"
-    return CorpusCounts(name, counts[0], counts[1], origin)
+def _name(config: RunConfig) -> str:
+    """The corpus, and of translation its languages."""
+    data = config.data
+    return f"{data.known_as} {data.pair}" if data.task == "translation" else data.known_as
 
 
-def _split_counts(sides: Sequence[np.ndarray]) -> SplitCounts:
-    source, target = sides
-    longer = longer_side({"source": source, "target": target})
-    return SplitCounts(len(source), int(source.sum()), int(target.sum()), int(longer.sum()))
+def _split_counts(sides: Sequence[Sequence[int]], max_length: int | None = None) -> SplitCounts:
+    """What a split has.
+
+    Args:
+        sides: tokens of every line, by axis: of the source, and of the target where there is one.
+        max_length: lines with a longer side are left out.
+    """
+    lengths = np.array(sides, dtype=np.int64)
+    longer = lengths.max(axis=0)
+    if max_length is not None:
+        lengths, longer = lengths[:, longer <= max_length], longer[longer <= max_length]
+    tokens = [*lengths.sum(axis=1).tolist(), 0]
+    return SplitCounts(len(longer), tokens[0], tokens[1], int(longer.sum()))

@@ -97,7 +97,8 @@ def make_plan(
     """
     sites = choose_sites(model, config.extract.sites, config.extract.layers)
     store = store_bytes(model, sites, corpus, config.extract.dtype)
-    students = plan_students(config.distill, config.teacher.max_length, model, sites, corpus)
+    positions = corpus.longest or config.extract.max_length or config.teacher.max_length
+    students = plan_students(config.distill, positions, model, sites, corpus)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     placed = place_students(config.distill, students, machine, parameters)
     stages = [] if not train_teacher else [_teacher_stage(config, corpus, model, machine)]
@@ -228,8 +229,9 @@ def _reading_seconds(
     All devices read at the same time, from one disk.
     """
     names = {name for student in students for name in student.reads}
-    width = model.config.d_model * storage_dtype(config.extract.dtype).itemsize
-    size = width * sum(corpus.train.of(axis_of(name)) for name in names)
+    widths = Capture(model, [student.site for student in students]).widths
+    values = sum(corpus.train.of(axis_of(name)) * widths[name] for name in names)
+    size = values * storage_dtype(config.extract.dtype).itemsize
     used = sum(student.memory for student in students)
     stays = not machine.gpu and size < machine.memory - used
     times = 1 if stays else config.distill.epochs

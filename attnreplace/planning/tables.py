@@ -94,9 +94,12 @@ def check_table(checked: Sequence[Checked]) -> Table:
 def summary(plan: Plan) -> list[str]:
     """What was planned, on what, from which figures."""
     corpus, machine, train = plan.corpus, plan.machine, plan.corpus.train
+    held = f"{train.pairs:,} pairs to train on, {train.source:,} tokens of the source, "
+    held += f"{train.target:,} of the target"
+    if not train.target:
+        held = f"{train.pairs:,} texts, blocks or images to train on, {train.source:,} tokens"
     return [
-        f"Corpus: {corpus.name}, {train.pairs:,} pairs to train on, {train.source:,} tokens of the "
-        f"source, {train.target:,} of the target ({corpus.origin}).",
+        f"Corpus: {corpus.name}, {held} ({corpus.origin}).",
         f"Teacher: {plan.teacher_parameters:,} parameters.",
         f"Machine: {machine.name} ({machine.origin}).",
         f"Students: {len(plan.students)}, {plan.passes} {'pass' if plan.passes == 1 else 'passes'}"

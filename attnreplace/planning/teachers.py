@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForSeq2SeqLM, PreTrainedModel
+from transformers import PreTrainedModel
 
 from attnreplace.errors import UserError
 from attnreplace.teacher.build import PRESETS, TeacherConfig, build_teacher
+from attnreplace.teacher.load import load_config
 
 HOSTS: Mapping[str, dict[str, Any]] = {
     # M2M-100 of 1.2 billion parameters.
@@ -71,8 +72,7 @@ def empty_copy(folder: Path) -> PreTrainedModel:
     """
     if not (folder / "config.json").is_file():
         raise UserError(f"no teacher in {folder}; run `attnreplace train` first")
+    config, auto_class = load_config(folder)
     with torch.device("meta"):
-        model: PreTrainedModel = AutoModelForSeq2SeqLM.from_config(
-            AutoConfig.from_pretrained(folder)
-        )
+        model: PreTrainedModel = auto_class.from_config(config)
     return model

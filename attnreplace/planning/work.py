@@ -9,7 +9,7 @@ from dataclasses import astuple, dataclass, replace
 from torch import nn
 from transformers import PreTrainedModel
 
-from attnreplace.hosts import host_for
+from attnreplace.hosts import base_model, host_for
 from attnreplace.planning.corpora import SplitCounts
 from attnreplace.students import StudentConfig
 
@@ -125,7 +125,7 @@ def _mixer_products(config: StudentConfig, counts: SplitCounts, tokens: int) -> 
 
 
 def teacher_forward(model: PreTrainedModel, counts: SplitCounts, decoder: bool) -> Work:
-    """The stacks over a split, without the output layer.
+    """The stacks over a split, without the output layer; of an encoder alone all but its head.
 
     Attention is counted for sentences of the mean length; as it grows with the square, this is a
     little too few.
@@ -134,15 +134,19 @@ def teacher_forward(model: PreTrainedModel, counts: SplitCounts, decoder: bool) 
         decoder: whether the decoder runs as well, on the references.
     """
     pairs = max(1, counts.pairs)
-    source, target, width = counts.source / pairs, counts.target / pairs, model.config.d_model
-    encoder = _linears(model.get_encoder()) * counts.source
-    attended = 4.0 * counts.source * source * width * model.config.encoder_layers
+    host, sites = host_for(model), host_for(model).sites(model)
+    width = host.locate(model, sites[0]).d_model
+    source, target = counts.source / pairs, counts.target / pairs
+    stack = model.get_encoder() if model.config.is_encoder_decoder else base_model(model)
+    encoder = _linears(stack) * counts.source
+    layers = sum(site.stack == "encoder" for site in sites)
+    attended = 4.0 * counts.source * source * width * layers
     if not decoder:
         return encoder + Work(attended)
-    cross = [site for site in host_for(model).sites(model) if site.group == "cross"]
+    cross = [site for site in sites if site.group == "cross"]
     memory = Work()
     for site in cross:
-        attention = host_for(model).locate(model, site).attention
+        attention = host.locate(model, site).attention
         memory += _linears(attention.get_submodule("k_proj"))
         memory += _linears(attention.get_submodule("v_proj"))
     attended += 4.0 * counts.target * (target + source) * width * len(cross)

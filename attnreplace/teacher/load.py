@@ -1,14 +1,17 @@
 """A trained teacher from its folder."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+from torch import Tensor
 from transformers import (
     AutoConfig,
+    AutoImageProcessor,
     AutoModel,
     AutoModelForImageClassification,
     AutoModelForMaskedImageModeling,
@@ -22,10 +25,13 @@ from transformers import (
     AutoTokenizer,
     PreTrainedConfig,
     PreTrainedModel,
+    ViTImageProcessorPil,
 )
 
+import attnreplace.models  # noqa: F401  (registers them with the Auto classes)
+from attnreplace.data.corpora import AnyCorpus
 from attnreplace.data.corpus import Corpus
-from attnreplace.digest import model_digest, tokenizer_digest
+from attnreplace.digest import digest_json, model_digest, tokenizer_digest
 from attnreplace.errors import UserError
 from attnreplace.hosts import host_for
 from attnreplace.rundir import read_json
@@ -46,13 +52,16 @@ HEADS: tuple[Any, ...] = (
 
 @dataclass
 class Teacher:
-    """A model, its tokenizer and the record of how it came to be."""
+    """A model, what it reads with and the record of how it came to be."""
 
     path: Path
     model: PreTrainedModel
     tokenizer: Any
+    """None for a model of images."""
     record: dict[str, Any]
     """`training.json`; empty for a model that this program did not train."""
+    image_processor: Any = None
+    """None for a model of text."""
 
     @cached_property
     def digest(self) -> str:
@@ -61,28 +70,48 @@ class Teacher:
 
     @cached_property
     def tokenizer_digest(self) -> str:
-        """Digest of the tokenizer."""
-        return tokenizer_digest(self.tokenizer)
+        """Digest of the tokenizer, or of how images are scaled."""
+        if self.image_processor is None:
+            return tokenizer_digest(self.tokenizer)
+        settings = self.image_processor.to_dict()
+        return digest_json({name: value for name, value in settings.items() if value is not None})
 
-    def require_corpus(self, corpus: Corpus) -> None:
-        """Check that the corpus is of the languages that the teacher was trained on, if recorded.
+    def require_corpus(self, corpus: AnyCorpus) -> None:
+        """Check that the corpus is of the task and languages that the teacher was trained on.
 
         Raises:
-            UserError: it is not, as where a training that is to replace the teacher was cut short.
+            UserError: it is recorded and is not, as where a training that is to replace the teacher
+                was cut short.
         """
-        pair = self.record.get("corpus", {}).get("pair", corpus.pair)
-        if pair != corpus.pair:
-            raise UserError(
-                f"the teacher in {self.path} was trained on {pair} and the run is set to "
-                f"{corpus.pair}; run `attnreplace train` with --overwrite to replace it, or with "
-                f"--pair {pair} to keep it"
-            )
+        trained = self.record.get("corpus", {})
+        # Records of translation name a pair, and the first of them no task.
+        task = trained.get("task", "translation" if "pair" in trained else corpus.task)
+        asked = {"task": corpus.task}
+        if isinstance(corpus, Corpus):
+            asked["pair"] = corpus.pair
+        for name, value in asked.items():
+            found = task if name == "task" else trained.get(name, value)
+            if found != value:
+                raise UserError(
+                    f"the teacher in {self.path} was trained on {found} and the run is set to "
+                    f"{value}; run `attnreplace train` with --overwrite to replace it, or with "
+                    f"--{name} {found} to keep it"
+                )
 
     @property
     def max_length(self) -> int:
-        """Longest sentence in tokens, `</s>` included."""
+        """Longest sentence in tokens, special ones included; tokens of an image."""
         teacher = self.record.get("config", {}).get("teacher", {})
-        return int(teacher.get("max_length") or host_for(self.model).positions(self.model))
+        longest = None if self.image_processor else teacher.get("max_length")
+        return int(longest or host_for(self.model).positions(self.model))
+
+    def pixels(self, images: Sequence[np.ndarray]) -> Tensor:
+        """Images as a model of images reads them, `(batch, channels, height, width)`.
+
+        Args:
+            images: uint8, each `(height, width, 3)`.
+        """
+        return cast(Tensor, self.image_processor(list(images), return_tensors="pt")["pixel_values"])
 
 
 def load_config(path: Path | str) -> tuple[PreTrainedConfig, Any]:
@@ -123,10 +152,22 @@ def load_teacher(path: Path) -> Teacher:
         UserError: no model there, or one that cannot be read.
     """
     model = load_model(path)
+    file = path / "training.json"
+    record = read_json(file) if file.is_file() else {}
     with _one_line(path):
-        tokenizer = AutoTokenizer.from_pretrained(path)
-    record = path / "training.json"
-    return Teacher(path, model, tokenizer, read_json(record) if record.is_file() else {})
+        if model.main_input_name == "pixel_values":
+            return Teacher(path, model, None, record, _image_processor(path, model))
+        return Teacher(path, model, AutoTokenizer.from_pretrained(path), record)
+
+
+def _image_processor(path: Path, model: PreTrainedModel) -> Any:
+    """That of the folder; without one, images are brought to the model's size and to -1 to 1."""
+    if any(
+        (path / name).is_file() for name in ("preprocessor_config.json", "processor_config.json")
+    ):
+        return AutoImageProcessor.from_pretrained(path)
+    side = model.config.image_size
+    return ViTImageProcessorPil(size={"height": side, "width": side})
 
 
 @contextmanager

@@ -1,12 +1,26 @@
-"""A small run shared by the tests that only read it; those that write copy it."""
+"""Small runs shared by the tests that only read them; those that write copy them."""
 
+import random
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import (
+    BertConfig,
+    BertForMaskedLM,
+    BertForSequenceClassification,
+    BertModel,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+    ViTConfig,
+    ViTForImageClassification,
+)
 
 from attnreplace.activations.extract import ExtractConfig, extract
+from attnreplace.config import RunConfig
 from attnreplace.data.corpora import DataConfig
 from attnreplace.progress import NullProgress
 from attnreplace.rundir import RunDir
@@ -65,3 +79,94 @@ def run_copy(extracted, tmp_path) -> RunDir:
     """A run with a teacher and its activations of one's own."""
     shutil.copytree(extracted.path, tmp_path / "run")
     return RunDir(Path(tmp_path / "run"))
+
+
+@pytest.fixture(scope="session")
+def encoder_runs(tmp_path_factory) -> dict[str, RunDir]:
+    """Runs of untrained encoders with their activations in float32; not to be written to."""
+    runs = {kind: encoder_run(tmp_path_factory.mktemp(kind), kind) for kind in ENCODERS}
+    for run in runs.values():
+        extract(run, ExtractConfig(dtype="float32", batch_tokens=64, shard_sentences=24))
+    return runs
+
+
+WORDS = ("boat", "sails", "under", "old", "bridges", "while", "seven", "geese", "watch", "rain")
+
+ENCODERS = {
+    "mlm": BertForMaskedLM,
+    "classification": BertForSequenceClassification,
+    "texts": BertModel,
+    "image": ViTForImageClassification,
+}
+"""The teacher of each run; that of "texts" has no head and reads the corpus of the task mlm."""
+
+
+def encoder_run(path: Path, kind: str) -> RunDir:
+    """A run with its corpus and a folder of a model that this program did not train."""
+    run = RunDir(path / "run")
+    RunConfig(data=encoder_data(path, kind)).save(run.config_path)
+    torch.manual_seed(0)
+    model = tiny_encoder(kind)
+    # Large weights, so that attention matters.
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+    model.save_pretrained(run.teacher)
+    if kind != "image":
+        word_tokenizer().save_pretrained(run.teacher)
+    return run
+
+
+def encoder_data(path: Path, kind: str) -> DataConfig:
+    """The digits, or text of lines of one to sixteen words, some of them of two classes."""
+    if kind == "image":
+        return DataConfig(task="image", train_size=40, validation_size=10)
+    data = path / "data"
+    data.mkdir(parents=True)
+    draw = random.Random(0)
+    for split, count in (("train", 40), ("validation", 10)):
+        lines = [" ".join(draw.choices(WORDS, k=draw.randint(1, 16))) for _ in range(count)]
+        if kind == "classification":
+            rows = ["sentence\tlabel", *(f"{line}\t{i % 2}" for i, line in enumerate(lines))]
+            (data / f"{split}.tsv").write_text("\n".join(rows) + "\n")
+        else:
+            (data / f"{split}.txt").write_text("\n".join(lines) + "\n")
+    task = "classification" if kind == "classification" else "mlm"
+    return DataConfig(task=task, data_dir=str(data))
+
+
+def tiny_encoder(kind: str) -> PreTrainedModel:
+    """Of two layers; a ViT of four by four patches."""
+    shape = {
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 24,
+    }
+    if kind == "image":
+        return ViTForImageClassification(
+            ViTConfig(image_size=8, patch_size=2, num_labels=10, **shape)
+        )
+    config = BertConfig(
+        vocab_size=len(WORDS) + 5, max_position_embeddings=12, pad_token_id=0, **shape
+    )
+    return ENCODERS[kind](config)
+
+
+def word_tokenizer() -> PreTrainedTokenizerFast:
+    """Whole words, with BERT's special tokens."""
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    ids = {token: i for i, token in enumerate([*special, *WORDS])}
+    words = Tokenizer(models.WordLevel(ids, unk_token="[UNK]"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    words.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=words,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        mask_token="[MASK]",
+    )
