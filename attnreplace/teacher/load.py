@@ -33,7 +33,7 @@ from attnreplace.data.corpora import AnyCorpus
 from attnreplace.data.corpus import Corpus
 from attnreplace.digest import digest_json, model_digest, tokenizer_digest
 from attnreplace.errors import UserError
-from attnreplace.hosts import host_for
+from attnreplace.hosts import ATTENTION_FREE, host_for
 from attnreplace.rundir import read_json
 
 HEADS: tuple[Any, ...] = (
@@ -103,6 +103,8 @@ class Teacher:
         """Longest sentence in tokens, special ones included; tokens of an image."""
         teacher = self.record.get("config", {}).get("teacher", {})
         longest = None if self.image_processor else teacher.get("max_length")
+        if not longest and self.model.config.model_type in ATTENTION_FREE:
+            return int(self.model.config.positions)
         return int(longest or host_for(self.model).positions(self.model))
 
     def pixels(self, images: Sequence[np.ndarray]) -> Tensor:
@@ -111,7 +113,11 @@ class Teacher:
         Args:
             images: uint8, each `(height, width, 3)`.
         """
-        return cast(Tensor, self.image_processor(list(images), return_tensors="pt")["pixel_values"])
+        # Said outright: an image of few rows would be taken for one of few channels.
+        made = self.image_processor(
+            list(images), input_data_format="channels_last", return_tensors="pt"
+        )
+        return cast(Tensor, made["pixel_values"])
 
 
 def load_config(path: Path | str) -> tuple[PreTrainedConfig, Any]:
