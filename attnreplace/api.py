@@ -8,7 +8,8 @@ from attnreplace.data.corpus import Corpus, Pairs
 from attnreplace.distill.config import DistillConfig
 from attnreplace.distill.distill import distill
 from attnreplace.errors import UserError
-from attnreplace.evaluate.evaluate import EvalConfig, evaluate
+from attnreplace.evaluate.config import EvalConfig
+from attnreplace.evaluate.evaluate import evaluate
 from attnreplace.evaluate.translate import translate
 from attnreplace.pipeline import run_all
 from attnreplace.report.report import write_report

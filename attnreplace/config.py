@@ -14,7 +14,7 @@ from attnreplace.activations.extract import ExtractConfig
 from attnreplace.data.corpora import DataConfig
 from attnreplace.distill.config import DistillConfig
 from attnreplace.errors import UserError
-from attnreplace.evaluate.evaluate import EvalConfig
+from attnreplace.evaluate.config import EvalConfig
 from attnreplace.rundir import write_text
 from attnreplace.teacher.build import PRESETS, TeacherConfig, teacher_config
 from attnreplace.teacher.config import TRAINING_PRESETS, TrainingConfig

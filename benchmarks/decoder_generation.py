@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from attnreplace.evaluate.cost import cache_bytes
+from attnreplace.evaluate.instruments import cache_bytes
 from attnreplace.evaluate.translate import decodes_by, decoding
 from attnreplace.hosts import host_for
 from attnreplace.methods import get_method

@@ -1,26 +1,13 @@
 """BLEU and chrF on detokenised text, by sacreBLEU, each with its signature."""
 
 from collections.abc import Sequence
-from typing import TypedDict
 
 from sacrebleu.metrics import BLEU, CHRF
 
-
-class Score(TypedDict):
-    """A corpus score and what is needed to reproduce it."""
-
-    score: float
-    signature: str
+from attnreplace.evaluate.record import Score
 
 
-class Scores(TypedDict):
-    """The scores of one test set."""
-
-    bleu: Score
-    chrf: Score
-
-
-def score(hypotheses: Sequence[str], references: Sequence[str]) -> Scores:
+def score(hypotheses: Sequence[str], references: Sequence[str]) -> dict[str, Score]:
     """Score hypotheses against one reference each.
 
     BLEU (Papineni et al. 2002) as Post (2018, arXiv 1804.08771) fixes it: tokenised by the

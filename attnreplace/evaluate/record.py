@@ -1,24 +1,35 @@
 """The result record: one JSON file an evaluation, complete enough to be reproduced and compared.
 
-Records hold no text of a corpus, so that they can be published; hypotheses lie beside them in
-`<stem>.translations.jsonl`, one `{"source", "reference", "hypothesis"}` a line.
+Records hold no text of a corpus, so that they can be published. What a system made of every example
+lies beside them: for translation in `<stem>.translations.jsonl`, one `{"source", "reference",
+"hypothesis"}` a line; for other tasks in `<stem>.predictions.jsonl`.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict
 
 from attnreplace.digest import digest_json, short
-from attnreplace.evaluate.bleu import Scores
 from attnreplace.rundir import read_json, write_json, write_text
 
 SCHEMA = "attnreplace.result/1"
 
-Kind = Literal["teacher", "removed", "untrained", "student"]
+Kind = Literal["teacher", "scratch", "removed", "untrained", "student"]
+
+TRANSLATIONS, PREDICTIONS = "translations", "predictions"
+"""What lies beside a record."""
 
 LONGEST_NAME = 120
 """Characters of a system's name in the names of its files; file systems allow 255 in all."""
+
+
+class Score(TypedDict):
+    """A score of a whole test set."""
+
+    score: float
+    signature: NotRequired[str]
+    """What is needed to reproduce it; absent where the name of the score says all."""
 
 
 class Part(TypedDict):
@@ -45,8 +56,8 @@ class System(TypedDict):
     """What was evaluated."""
 
     kind: Kind
-    """The teacher; the teacher with attention removed; students as they were initialised, never
-    trained; trained students."""
+    """The teacher; a model that another run trained from scratch; the teacher with attention
+    removed; students as they were initialised, never trained; trained students."""
     name: str
     """Unique in the run: "teacher", "removed", "alrr-m", "untrained-alrr-m",
     "alr-m+alr-m-decoder:0-2"."""
@@ -72,7 +83,7 @@ class OverLong(TypedDict):
 
     policy: str
     limit: int
-    """Tokens of a source sentence, `</s>` included."""
+    """Tokens of a text or source sentence, `</s>` included."""
     count: int
     """Source sentences over it."""
     target_limit: NotRequired[int]
@@ -114,8 +125,8 @@ class BatchLatency(TypedDict):
     """Latency of one batch."""
 
     encoder: Timing
-    """The encoder's forward pass."""
-    generate: Timing
+    """The encoder's forward pass, without any head."""
+    generate: NotRequired[Timing]
     """A whole greedy translation of `new_tokens` tokens."""
 
 
@@ -140,15 +151,19 @@ class Memory(TypedDict):
 
 
 class Cost(TypedDict):
-    """What a system costs, measured once, on sentences of `source_tokens` tokens."""
+    """What a system costs, measured once, on examples of `source_tokens` tokens each.
+
+    What has to do with decoding is absent where there is no decoder.
+    """
 
     parameters: Parameters
     flops_per_token: float
     """Encoder, per source token: matrix products only, a multiply-add is two operations."""
-    decoder_flops_per_token: float
+    decoder_flops_per_token: NotRequired[float]
     """Decoder (teacher-forced, output projection excluded), per token, same length."""
     source_tokens: int
-    new_tokens: int
+    """Of an image its patches and what is put before them."""
+    new_tokens: NotRequired[int]
     latency: Latency
     memory: Memory
     device: str
@@ -168,15 +183,23 @@ class Digests(TypedDict):
 
 
 class Record(TypedDict):
-    """One system on one test set at one beam width."""
+    """One system on one test set, scored in one way: in translation at one beam width."""
 
     schema: str
+    task: NotRequired[str]
+    """What the system does; absent: translation."""
     system: System
-    pair: str
+    pair: NotRequired[str]
+    """The languages of a translation; absent in other tasks, and so is `decoding`."""
     test_set: str
     sentences: int
-    decoding: Decoding
-    scores: Scores
+    """Examples in the test set: sentences, blocks of text or images."""
+    decoding: NotRequired[Decoding]
+    over_long: NotRequired[OverLong]
+    """Of tasks without decoding, where texts may be cut off."""
+    metric: NotRequired[str]
+    """Which of the scores systems are compared by; absent: "bleu"."""
+    scores: dict[str, Score]
     cost: Cost | None
     """None where it was not asked for."""
     relative_mse: dict[str, float] | None
@@ -191,37 +214,52 @@ class Record(TypedDict):
     """ISO 8601, UTC."""
 
 
-def record_path(results: Path, system: str, test_set: str, beam: int) -> Path:
-    """Where a record lies: a long name is cut and told apart by its digest."""
+def record_path(results: Path, system: str, test_set: str, setting: str) -> Path:
+    """Where a record lies: a long name is cut and told apart by its digest.
+
+    Args:
+        results: the folder.
+        system: the system's name.
+        test_set: the test set's.
+        setting: how it was scored, "beam5", "accuracy".
+    """
     # Some file systems have no colons.
     name = system.replace(":", "@")
     if len(name) > LONGEST_NAME:
         name = f"{name[:LONGEST_NAME]}-{short(digest_json(system))}"
-    return results / f"{name}.{test_set}.beam{beam}.json"
+    return results / f"{name}.{test_set}.{setting}.json"
 
 
-def translations_path(record: Path) -> Path:
-    """Where the translations of a record lie."""
-    return record.with_suffix(".translations.jsonl")
+def examples_path(record: Path, what: str = TRANSLATIONS) -> Path:
+    """Where that lies which a system made of every example."""
+    return record.with_suffix(f".{what}.jsonl")
 
 
-def write_record(path: Path, record: Record, lines: Iterable[tuple[str, str, str]]) -> None:
-    """Write a record and its translations, each whole or not at all, the record last.
+def write_record(
+    path: Path, record: Record, lines: Iterable[Mapping[str, Any]], what: str = TRANSLATIONS
+) -> None:
+    """Write a record and what lies beside it, each whole or not at all, the record last.
 
     Args:
         path: the record's.
         record: the record.
-        lines: source, reference and hypothesis of each sentence.
+        lines: what the system made of each example.
+        what: `TRANSLATIONS` or `PREDICTIONS`.
     """
-    names = ("source", "reference", "hypothesis")
-    texts = [json.dumps(dict(zip(names, line, strict=True)), ensure_ascii=False) for line in lines]
-    write_text(translations_path(path), "".join(f"{text}\n" for text in texts))
+    texts = [json.dumps(line, ensure_ascii=False) for line in lines]
+    write_text(examples_path(path, what), "".join(f"{text}\n" for text in texts))
     write_json(path, record)
 
 
-def finished(path: Path, inputs_digest: str) -> Record | None:
+def finished(path: Path, inputs_digest: str, what: str = TRANSLATIONS) -> Record | None:
     """The record at `path` if it was made from the same inputs and is complete, else None."""
-    if not path.is_file() or not translations_path(path).is_file():
+    if not path.is_file() or not examples_path(path, what).is_file():
         return None
     record: Record = read_json(path)
     return record if record.get("inputs_digest") == inputs_digest else None
+
+
+def remove_record(path: Path) -> None:
+    """Remove a record and what lies beside it; another process may have been quicker."""
+    for file in (path, *(examples_path(path, what) for what in (TRANSLATIONS, PREDICTIONS))):
+        file.unlink(missing_ok=True)

@@ -6,9 +6,10 @@ They stay behind when something is replaced, and would stand in tables beside wh
 from collections.abc import Mapping
 from typing import Any
 
+from attnreplace.data.corpora import AnyCorpus
 from attnreplace.data.corpus import Corpus
 from attnreplace.digest import digest_json
-from attnreplace.evaluate.record import translations_path
+from attnreplace.evaluate.record import remove_record
 from attnreplace.rundir import RunDir, read_json
 from attnreplace.splice.bundle import CONFIG
 
@@ -21,8 +22,10 @@ def bundle_files(run: RunDir) -> dict[str, Any]:
     return {name: read_json(run.students / name / CONFIG) for name in run.bundles()}
 
 
-def sentences_digest(corpus: Corpus, test_set: str) -> str:
-    """Digest of the sentences of a test set."""
+def examples_digest(corpus: AnyCorpus, test_set: str) -> str:
+    """Digest of the examples of a test set: of a translation, the sentences alone."""
+    if not isinstance(corpus, Corpus):
+        return corpus.test_digest(test_set)
     pairs = corpus.tests[test_set]
     return digest_json([pairs.source, pairs.target])
 
@@ -44,16 +47,16 @@ def of_former_students(record: Mapping[str, Any], files: Mapping[str, Any]) -> b
     )
 
 
-def of_former_corpus(record: Mapping[str, Any], corpus: Corpus) -> bool:
-    """Whether a record is of other sentences; a test set the corpus lacks cannot be compared."""
-    digests, test_set = record.get("digests", {}), record.get("test_set")
+def of_former_corpus(record: Mapping[str, Any], corpus: AnyCorpus) -> bool:
+    """Whether a record is of other examples; a test set the corpus lacks cannot be compared."""
+    digests, test_set = record.get("digests", {}), str(record.get("test_set"))
     now = {"data": corpus.digest}
     if test_set in corpus.tests:
-        now["test_set"] = sentences_digest(corpus, test_set)
+        now["test_set"] = examples_digest(corpus, test_set)
     return any(digests.get(name, digest) != digest for name, digest in now.items())
 
 
-def discard_stale(run: RunDir, teacher_digest: str, corpus: Corpus) -> dict[str, int]:
+def discard_stale(run: RunDir, teacher_digest: str, corpus: AnyCorpus) -> dict[str, int]:
     """Remove the records that a run has outgrown.
 
     Args:
@@ -79,8 +82,7 @@ def discard_stale(run: RunDir, teacher_digest: str, corpus: Corpus) -> dict[str,
             what = "corpus"
         else:
             continue
-        path.unlink(missing_ok=True)
-        translations_path(path).unlink(missing_ok=True)
+        remove_record(path)
         counts[what] = counts.get(what, 0) + 1
     return counts
 

@@ -19,7 +19,7 @@ from attnreplace.evaluate.labels import (
 from attnreplace.evaluate.record import Part, System
 from attnreplace.evaluate.specs import Chosen, bundle_parts, canonical, choose, without_seed
 from attnreplace.evaluate.stale import UNTRAINED
-from attnreplace.hosts import GROUPS, Site, host_for
+from attnreplace.hosts import ATTENTION_FREE, GROUPS, Site, host_for
 from attnreplace.rundir import RunDir, read_json
 from attnreplace.splice.bundle import (
     CONFIG,
@@ -64,7 +64,8 @@ def candidates(
     The baselines are attention removed at every set of sites that an asked system replaces (all of
     the encoder's, where none is asked for); and for every method, family, set of sites and form
     among the whole bundles asked for alone, the run's students of medium size as they were before
-    training, from the same seed ("m", else the middle one of the sizes there are).
+    training, from the same seed ("m", else the middle one of the sizes there are). A teacher that
+    has no attention has none of these.
 
     Raises:
         UserError: a specification that names nothing; students that are damaged or of another
@@ -77,7 +78,7 @@ def candidates(
         check_bundle(run.students / name, teacher.digest)
     factory = _Factory(teacher, run)
     found = [factory.teacher_alone()]
-    if baselines:
+    if baselines and factory.sites:
         found += [factory.removed(sites) for sites in _replaced(systems.values())]
         # Students of a former teacher may not even fit.
         own = {n: c for n, c in configs.items() if c.teacher_digest == teacher.digest}
@@ -93,8 +94,10 @@ class _Factory:
 
     def __init__(self, teacher: Teacher, run: RunDir) -> None:
         self.teacher, self.run = teacher, run
-        self.host = host_for(teacher.model)
-        self.sites = self.host.sites(teacher.model)
+        self.sites = []
+        if teacher.model.config.model_type not in ATTENTION_FREE:
+            self.host = host_for(teacher.model)
+            self.sites = self.host.sites(teacher.model)
         self.every = Counter[str](site.group for site in self.sites)
         """How many layers the model has, by group."""
 

@@ -29,6 +29,7 @@ ATTENTION_FREE = ("ff_only", "gmlp_text", "gmlp_vision")
 """Model types of `attnreplace.models`: what a student is made of, not what it replaces."""
 
 __all__ = [
+    "ATTENTION_FREE",
     "GROUPS",
     "HOSTS",
     "Group",

@@ -14,7 +14,8 @@ from attnreplace.activations.extract import ExtractConfig, extract
 from attnreplace.distill.config import DistillConfig
 from attnreplace.distill.distill import distill
 from attnreplace.errors import UserError
-from attnreplace.evaluate.evaluate import EvalConfig, evaluate
+from attnreplace.evaluate.config import EvalConfig
+from attnreplace.evaluate.evaluate import evaluate
 from attnreplace.progress import NullProgress
 from attnreplace.rundir import RunDir, read_json, write_json
 from attnreplace.teacher.files import training_digest

@@ -12,16 +12,18 @@ from transformers.cache_utils import DynamicLayer
 
 from attnreplace.evaluate import cost as cost_module
 from attnreplace.evaluate.cost import (
-    MAX_RUNS,
-    MIN_RUNS,
-    cache_bytes,
-    count_flops,
-    count_parameters,
     decoder_flops,
     encoder_flops,
     encoder_memory,
     generation_state,
     measure_cost,
+)
+from attnreplace.evaluate.instruments import (
+    MAX_RUNS,
+    MIN_RUNS,
+    cache_bytes,
+    count_flops,
+    count_parameters,
     peak_memory,
     timing,
 )
