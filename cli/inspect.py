@@ -10,6 +10,7 @@ from attnreplace_cli import console
 from attnreplace_cli.options import DEFAULT_RUN
 
 if TYPE_CHECKING:
+    from attnreplace.rundir import RunDir
     from attnreplace.splice.bundle import BundleConfig
 
 
@@ -48,17 +49,12 @@ def inspect(
 
 def _show_run(path: Path) -> None:
     from attnreplace.report.records import current_records
-    from attnreplace.rundir import RunDir, read_json
+    from attnreplace.rundir import RunDir
     from attnreplace.splice.bundle import load_bundle_config
 
     run = RunDir(path)
     rows = [["config.toml", "present" if run.config_path.is_file() else "missing"]]
-    record = run.teacher / "training.json"
-    if record.is_file():
-        best = read_json(record)["best"]
-        rows.append(["teacher", f"validation BLEU {best['validation_bleu']:.2f}"])
-    else:
-        rows.append(["teacher", "missing: attnreplace train"])
+    rows.append(["teacher", _teacher(run)])
     rows.append(["activations.h5", _activations(run.activations)])
     for name in run.bundles():
         config = load_bundle_config(run.students / name)
@@ -72,7 +68,18 @@ def _show_run(path: Path) -> None:
     if records:
         console.show_results(list(records.values()))
     else:
-        console.out.print("no results: attnreplace eval --bleu")
+        console.out.print("no results: attnreplace eval")
+
+
+def _teacher(run: "RunDir") -> str:
+    from attnreplace.report.training import best_epoch
+
+    if not (run.teacher / "config.json").is_file():
+        return "missing: attnreplace train"
+    best = best_epoch(run)
+    if best is None or best.score is None:
+        return "present"
+    return f"validation {best.measure.word} {best.measure.text(best.score)}"
 
 
 def _activations(path: Path) -> str:

@@ -8,20 +8,22 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from attnreplace.report.canvas import WIDE, Chart, add_axes, new_figure, title
 from attnreplace.report.labels import Label, Point, label_ends, place_labels
+from attnreplace.report.metrics import Measure
+from attnreplace.report.numbers import error
 from attnreplace.report.palette import LIGHT, Series, Styles
 from attnreplace.report.scopes import Scope
-from attnreplace.report.tables import error, score
 from attnreplace.report.training import BundleTraining, TeacherEpoch
 
 
 def teacher_chart(history: Sequence[TeacherEpoch]) -> Chart | None:
-    """The teacher's losses and validation BLEU; None where it was not trained here."""
+    """The teacher's losses and validation score; None where it was not trained here."""
     train = [(e.epoch, e.train_loss) for e in history if e.train_loss is not None]
     validation = [(e.epoch, e.validation_loss) for e in history if e.validation_loss is not None]
-    bleu = [(e.epoch, e.validation_bleu) for e in history if e.validation_bleu is not None]
-    panels = [lines for lines in ([train, validation], [bleu]) if any(lines)]
+    scores = [(e.epoch, e.score) for e in history if e.score is not None]
+    panels = [lines for lines in ([train, validation], [scores]) if any(lines)]
     if not panels:
         return None
+    measure = next((e.measure for e in history if e.score is not None), history[0].measure)
 
     def draw(width: int) -> Figure:
         height = 200 * len(panels) + 20
@@ -30,9 +32,9 @@ def teacher_chart(history: Sequence[TeacherEpoch]) -> Chart | None:
             bottom = 44 + 200 * (len(panels) - 1 - i)
             axes = add_axes(figure, 34, bottom, 14, height - bottom - 148)
             _limits(axes, lines)
-            if lines == [bleu]:
-                title(axes, "Validation BLEU", x=-28)
-                _bleu(axes, bleu)
+            if lines == [scores]:
+                title(axes, f"Validation {measure.word}", x=-28)
+                _scores(axes, scores, measure)
             else:
                 title(axes, "Loss", x=-28)
                 _losses(axes, train, validation)
@@ -44,12 +46,14 @@ def teacher_chart(history: Sequence[TeacherEpoch]) -> Chart | None:
         text.append(f"training loss from {train[0][1]:.2f} to {train[-1][1]:.2f}")
     if validation:
         text.append(f"validation loss from {validation[0][1]:.2f} to {validation[-1][1]:.2f}")
-    if bleu:
-        text.append(f"validation BLEU up to {score(max(value for _, value in bleu))}")
+    if scores:
+        top = measure.text(_best(scores, measure)[1])
+        how = "up" if measure.higher_is_better else "down"
+        text.append(f"validation {measure.word} {how} to {top}")
     return Chart(
         "teacher_training",
         "The teacher",
-        "Loss and validation BLEU by epoch.",
+        f"Loss and validation {measure.word} by epoch.",
         f"Training curves of the teacher: {', '.join(text)}.",
         draw,
     )
@@ -90,8 +94,7 @@ def students_chart(trainings: Sequence[BundleTraining], styles: Styles) -> Chart
     return Chart(
         "students_training",
         "The students",
-        "Relative error on validation sentences by epoch, mean over the layers, "
-        "on a logarithmic scale.",
+        "Relative error on validation data by epoch, mean over the layers, on a logarithmic scale.",
         f"Error of the students over the epochs; at the end: {', '.join(ends)}.",
         draw,
     )
@@ -120,13 +123,17 @@ def _losses(axes: Axes, train: Sequence[Point], validation: Sequence[Point]) -> 
     place_labels(axes, labels, lines=[train, validation])
 
 
-def _bleu(axes: Axes, bleu: Sequence[Point]) -> None:
+def _scores(axes: Axes, scores: Sequence[Point], measure: Measure) -> None:
     color = LIGHT["series-0"]
-    axes.plot(*zip(*bleu, strict=True), color=color)
-    top = max(bleu, key=lambda point: point[1])
+    axes.plot(*zip(*scores, strict=True), color=color)
+    top = _best(scores, measure)
     axes.plot(*top, color=color, marker="o")
-    text = f"best {score(top[1])}, epoch {top[0]:g}"
-    place_labels(axes, [Label(text, (top,), color, bold=True)], [top], [bleu])
+    text = f"best {measure.text(top[1])}, epoch {top[0]:g}"
+    place_labels(axes, [Label(text, (top,), color, bold=True)], [top], [scores])
+
+
+def _best(scores: Sequence[Point], measure: Measure) -> Point:
+    return max(scores, key=lambda point: measure.sign * point[1])
 
 
 def _error_lines(

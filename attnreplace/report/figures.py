@@ -1,4 +1,4 @@
-"""Figures of the results: quality against cost, and the students' error layer by layer."""
+"""Figures of the results: quality against cost."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -6,18 +6,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from attnreplace.report.canvas import SMALL, Chart, add_axes, new_figure, title
+from attnreplace.report.canvas import Chart, add_axes, new_figure, title
 from attnreplace.report.labels import Label, Point, place_labels
+from attnreplace.report.metrics import Measure
+from attnreplace.report.numbers import count, milliseconds
 from attnreplace.report.palette import LIGHT, Series, Styles, series_of
-from attnreplace.report.records import Result, best, of_kind
-from attnreplace.report.tables import count, error, milliseconds, score
+from attnreplace.report.result import Result
+from attnreplace.report.selection import best, of_kind
 
 Cost = Callable[[Result], float | None]
 Text = Callable[[float], str]
 
 
 def parameters_chart(results: Sequence[Result], styles: Styles, place: str = "") -> Chart | None:
-    """BLEU against the students' parameters; None where no student was evaluated.
+    """The score against the students' parameters; None where no student was evaluated.
 
     Args:
         results: of one test set and beam width, and of one scope.
@@ -40,14 +42,14 @@ def parameters_chart(results: Sequence[Result], styles: Styles, place: str = "")
     return Chart(
         f"quality_parameters{students[0].scope.suffix}",
         _heading(place, "Quality against parameters"),
-        f"BLEU against what the students weigh, on a logarithmic scale.{star}",
+        f"{_what(results)} against what the students weigh, on a logarithmic scale.{star}",
         _describe(results, "parameters", cost, count),
         lambda width: _quality(width, results, styles, cost, label, count),
     )
 
 
 def latency_chart(results: Sequence[Result], styles: Styles, place: str = "") -> Chart | None:
-    """BLEU against the time to encode one sentence; None where none was measured.
+    """The score against the time to encode one example; None where none was measured.
 
     Where attention of the decoder is replaced, the time to translate it. Arguments as for
     `parameters_chart`.
@@ -63,54 +65,15 @@ def latency_chart(results: Sequence[Result], styles: Styles, place: str = "") ->
     devices = sorted({r.device for r in results if r.device})
     where = f" on {' and '.join(devices)}" if devices else ""
     what = "of a greedy translation" if decodes else "of the encoder"
-    label = f"milliseconds {'to translate' if decodes else 'in the encoder,'} one sentence"
+    one = f"one {'text' if results[0].task == 'mlm' else results[0].example}"
+    label = f"milliseconds {'to translate' if decodes else 'in the encoder,'} {one}"
     return Chart(
         f"quality_latency{students[0].scope.suffix}",
         _heading(place, "Quality against latency"),
-        f"BLEU against the median time {what} for one sentence{where}. The star is the teacher.",
+        f"{_what(results)} against the median time {what} for {one}{where}. "
+        "The star is the teacher.",
         _describe(results, f"milliseconds {what}", cost, milliseconds),
         lambda width: _quality(width, results, styles, cost, label, milliseconds),
-    )
-
-
-def errors_chart(errors: Mapping[str, Mapping[str, float]]) -> Chart | None:
-    """Heat map of the relative error by bundle (its label) and site; None where none is known."""
-    errors = {label: by_site for label, by_site in errors.items() if by_site}
-    if not errors:
-        return None
-    stacks = list(dict.fromkeys(_stack(site) for row in errors.values() for site in row))
-
-    layers = {stack: _layers(errors, stack) for stack in stacks}
-    rows = {stack: _rows(errors, stack) for stack in stacks}
-    worst = max(value for row in errors.values() for value in row.values())
-
-    def draw(width: int) -> Figure:
-        row, top, gap = 24, 44, 14
-        left = min(14 + 6.6 * max(map(len, errors)), 0.4 * width)
-        cell = (width - left - gap * len(stacks)) / sum(map(len, layers.values()))
-        # Side by side only where the rows are the same bundles.
-        beside = cell >= 34 and len({tuple(shown) for shown in rows.values()}) == 1
-        blocks = [row * len(rows[stack]) for stack in stacks]
-        parts = [block + top + gap for block in blocks]
-        height = max(parts) if beside else sum(parts)
-        figure = new_figure(width, height)
-        start, above = left, top
-        for i, (stack, block) in enumerate(zip(stacks, blocks, strict=True)):
-            end = start + cell * len(layers[stack]) if beside else width - 2
-            axes = add_axes(figure, start, height - above - block, width - end, above)
-            _heat(axes, stack, layers[stack], rows[stack], worst, names=not beside or i == 0)
-            start, above = (end + gap, above) if beside else (start, above + block + top + gap)
-        return figure
-
-    return Chart(
-        "relative_error",
-        "Relative error",
-        "Mean squared error of each student on unseen sentences, relative to the variance of "
-        "its target: 0 is perfect, 1 no better than always answering with the mean.",
-        "Heat map of the relative error of each bundle at each layer; "
-        "the table that follows has the same figures.",
-        draw,
-        wide=760,
     )
 
 
@@ -120,7 +83,8 @@ def _quality(
     """A line a series of students through its sizes, and a dashed line a baseline."""
     figure = new_figure(width, 380)
     axes = add_axes(figure, 34, 44, 14, 28)
-    title(axes, "BLEU", x=-28)
+    measure = results[0].measure
+    title(axes, measure.label, x=-28)
     axes.set_xlabel(label, labelpad=8)
     groups: dict[Series, list[Result]] = {}
     for result in of_kind(results, "student"):
@@ -129,7 +93,7 @@ def _quality(
     lines, labels = [], []
     for series, members in groups.items():
         members.sort(key=lambda r: cost(r) or 0)
-        line = [(cost(r) or 0, r.bleu.score) for r in members]
+        line = [(cost(r) or 0, r.score) for r in members]
         lines.append(line)
         color = styles.color(series)
         axes.plot(
@@ -145,7 +109,7 @@ def _quality(
             size = result.size or ""
             name = styles.label(series, size) if result is named else size.upper()
             labels.append(Label(name, (point,), color, bold=result is named))
-    stars = [(cost(r) or 0, r.bleu.score) for r in of_kind(results, "teacher") if cost(r)]
+    stars = [(cost(r) or 0, r.score) for r in of_kind(results, "teacher") if cost(r)]
     for star in stars:
         axes.plot(*star, color=LIGHT["ink"], marker="*", markersize=11)
     points = [point for line in lines for point in line] + stars
@@ -180,36 +144,52 @@ def _short(text: str) -> str:
 
 
 def _baselines(axes: Axes, results: Sequence[Result], shown: Sequence[float]) -> list[Label]:
-    """Dashed lines for the systems without trained students; also sets the limits of BLEU.
+    """Dashed lines for the systems without trained students; also sets the limits of the scores.
 
-    One far below all that is shown would press everything else together: it is noted at the
-    lower edge.
+    One far worse than all that is shown would press everything else together: it is noted at the
+    edge, the lower one where higher is better.
     """
     found = {
         "Teacher": best(of_kind(results, "teacher")),
+        **{result.label: result for result in of_kind(results, "scratch")},
         "Attention removed": best(of_kind(results, "removed")),
         "Untrained": best(of_kind(results, "untrained")),
     }
-    levels = {name: result.bleu.score for name, result in found.items() if result}
-    top = max([*shown, *levels.values()])
-    span = max(top - min([*shown, levels.get("Teacher", top)]), 2.0)
-    far = {name: level for name, level in levels.items() if top - level > 2.2 * span}
-    near = {name: level for name, level in levels.items() if name not in far}
-    bottom = min([*shown, *near.values()])
-    room = 0.09 * (top - bottom) + 0.1
-    axes.set_ylim(max(bottom - room * (2 if far else 1), -room), top + room)
+    measure, levels = results[0].measure, {n: r.score for n, r in found.items() if r}
+    near, far = _limits(axes, measure, levels, shown)
     axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     labels = []
     for name, level in near.items():
         axes.axhline(level, color=LIGHT["muted"], linewidth=1, linestyle=(0, (4, 3)))
         anchors = _across(axes, level)
-        text = f"{name} {score(level)}"
+        text = f"{name} {measure.text(level)}"
         labels.append(Label(text, anchors, LIGHT["muted"], gap=2, angles=(90, 270)))
     if far:
-        text = "below the scale: " + ", ".join(f"{name.lower()} {score(far[name])}" for name in far)
-        anchors = _across(axes, axes.get_ylim()[0])
-        labels.append(Label(text, anchors, LIGHT["muted"], gap=2, angles=(90,)))
+        names = ", ".join(f"{name.lower()} {measure.text(far[name])}" for name in far)
+        worst, up = (0, 90) if measure.higher_is_better else (1, 270)
+        text = f"{'above' if worst else 'below'} the scale: {names}"
+        anchors = _across(axes, axes.get_ylim()[worst])
+        labels.append(Label(text, anchors, LIGHT["muted"], gap=2, angles=(up,)))
     return labels
+
+
+def _limits(
+    axes: Axes, measure: Measure, levels: Mapping[str, float], shown: Sequence[float]
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Set the limits of the scores; returns the levels within them, and those far worse."""
+    signed = {name: measure.sign * level for name, level in levels.items()}
+    seen = [measure.sign * score for score in shown]
+    top = max([*seen, *signed.values()])
+    span = max(top - min([*seen, signed.get("Teacher", top)]), 2 * measure.step)
+    far = {name: levels[name] for name, level in signed.items() if top - level > 2.2 * span}
+    near = {name: level for name, level in levels.items() if name not in far}
+    bottom = min([*seen, *(signed[name] for name in near)])
+    room = 0.09 * (top - bottom) + 0.1 * measure.step
+    worst = bottom - room * (2 if far else 1)
+    if measure.higher_is_better:
+        worst = max(worst, -room)  # No score is below zero.
+    axes.set_ylim(*sorted((measure.sign * worst, measure.sign * (top + room))))
+    return near, far
 
 
 def _across(axes: Axes, y: float) -> tuple[Point, ...]:
@@ -219,69 +199,26 @@ def _across(axes: Axes, y: float) -> tuple[Point, ...]:
     return tuple((float(to_data.transform((share, 0))[0]), y) for share in shares)
 
 
-def _heat(
-    axes: Axes,
-    stack: str,
-    layers: Sequence[int],
-    errors: Mapping[str, Mapping[str, float]],
-    worst: float,
-    names: bool,
-) -> None:
-    """One stack's part of the heat map: a row a bundle, a column a layer.
-
-    `worst` has the full colour.
-    """
-    for y, row in enumerate(errors.values()):
-        for x, layer in enumerate(layers):
-            value = row.get(f"{stack}.{layer}")
-            if value is None:
-                continue
-            depth = min(max(value / max(worst, 1e-9), 0), 1)
-            axes.barh(y, 0.96, 0.9, x - 0.48, color=LIGHT["heat"], alpha=0.08 + 0.92 * depth)
-            text = error(value) if len(layers) <= 6 else f"{value:.2f}"
-            axes.text(x, y, text, ha="center", va="center_baseline", fontsize=SMALL - 0.5)
-    axes.set_xlim(-0.5, len(layers) - 0.5)
-    axes.set_ylim(len(errors) - 0.5, -0.5)
-    axes.set_xticks(range(len(layers)), [str(layer) for layer in layers])
-    axes.xaxis.tick_top()
-    axes.set_yticks(range(len(errors)), list(errors) if names else [""] * len(errors))
-    axes.grid(visible=False)
-    axes.spines[:].set_visible(False)
-    title(axes, f"{stack.replace('.', ' ')}-attention, layer", y=24)
-
-
 def _describe(results: Sequence[Result], what: str, cost: Cost, text: Text) -> str:
     """The points of a figure in words."""
     points = [
-        f"{r.label} {score(r.bleu.score)} at {text(value)}"
+        f"{r.label} {r.measure.text(r.score)} at {text(value)}"
         for r in of_kind(results, "student")
         if (value := cost(r))
     ]
-    lines = [f"{r.label} {score(r.bleu.score)}" for r in results if r.kind != "student"]
+    lines = [f"{r.label} {r.measure.text(r.score)}" for r in results if r.kind != "student"]
     return (
-        f"Chart of BLEU against {what}. Students: {', '.join(points)}. Lines: {', '.join(lines)}."
+        f"Chart of {results[0].measure.word} against {what}. Students: {', '.join(points)}. "
+        f"Lines: {', '.join(lines)}."
     )
+
+
+def _what(results: Sequence[Result]) -> str:
+    """The score at the beginning of a sentence; where less is more, it is said."""
+    measure = results[0].measure
+    word = measure.word[:1].upper() + measure.word[1:]
+    return word if measure.higher_is_better else f"{word} (lower is better)"
 
 
 def _heading(place: str, title: str) -> str:
     return f"{place}: {title[:1].lower()}{title[1:]}" if place else title
-
-
-def _rows(errors: Mapping[str, Mapping[str, float]], stack: str) -> dict[str, Mapping[str, float]]:
-    """The bundles that have students in a stack."""
-    return {
-        label: by_site
-        for label, by_site in errors.items()
-        if any(_stack(site) == stack for site in by_site)
-    }
-
-
-def _stack(site: str) -> str:
-    """`encoder.self` of `encoder.self.3`."""
-    return site.rpartition(".")[0]
-
-
-def _layers(errors: Mapping[str, Mapping[str, float]], stack: str) -> list[int]:
-    """The layers of a stack that any bundle has."""
-    sites = {site for row in errors.values() for site in row}
-    return sorted(int(site.rpartition(".")[2]) for site in sites if _stack(site) == stack)

@@ -37,3 +37,8 @@ def join(children: Iterable[Child], separator: str = "") -> Markup:
 
 def _render(child: Child) -> str:
     return child if isinstance(child, Markup) else escape(str(child))
+
+
+def missing(what: str, command: str) -> Markup:
+    """Says what a page lacks and how to get it."""
+    return tag("p", f"{what}. To fill this in: ", tag("code", command), class_="missing")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from attnreplace.evaluate.labels import family_word
-from attnreplace.report.records import METHODS, Result
+from attnreplace.report.result import METHODS, Result
 
 # Role: (light, dark). Each light value is unique: in an SVG it stands for its role and becomes
 # a CSS variable, so that one drawing serves both schemes.

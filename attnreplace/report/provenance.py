@@ -5,7 +5,7 @@ from typing import Any
 
 from attnreplace.digest import short
 from attnreplace.report.markup import Markup, join, tag
-from attnreplace.report.records import Result
+from attnreplace.report.result import Result
 from attnreplace.report.tables import NOTHING, describe_over_long
 from attnreplace.report.training import BundleTraining
 
@@ -56,7 +56,10 @@ def _over_long(results: Sequence[Result]) -> Markup | None:
     """What was done on each test set; systems for which it is the same share a line."""
     systems: dict[tuple[str, str], list[str]] = {}
     for result in results:
-        labels = systems.setdefault((result.test_set, describe_over_long(result.over_long)), [])
+        if result.task != "translation" and result.over_long.count is None:
+            continue  # There is no limit that could be passed.
+        text = describe_over_long(result.over_long, result.example)
+        labels = systems.setdefault((result.test_set, text), [])
         if result.label not in labels:
             labels.append(result.label)
     everyone = {result.label for result in results}

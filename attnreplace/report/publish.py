@@ -1,36 +1,46 @@
 """What of a run belongs under version control: figures and records, no text and no weights."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import tomli_w
 
 from attnreplace.errors import UserError
-from attnreplace.report.records import current_records
+from attnreplace.evaluate.record import record_path
+from attnreplace.report.parsing import parse_record
+from attnreplace.report.records import current_records, from_scratch
 from attnreplace.report.tables import markdown_table
-from attnreplace.rundir import RunDir
+from attnreplace.rundir import RunDir, write_json
 
 
-def publish(run: RunDir, folder: Path) -> Path:
+def publish(run: RunDir, folder: Path, beside: Sequence[RunDir] = ()) -> Path:
     """Copy a run's records to `folder` and write its table there as Markdown.
 
     Copied are the result records, the teacher's training record, every bundle's configuration and
-    history, and the configuration without the place of the data on this machine. Translations,
-    weights and activations stay behind: they may hold text of corpora with a licence.
+    history, and the configuration without the place of the data on this machine; of runs `beside`
+    it the records of their teachers, as models trained from scratch. Translations, weights and
+    activations stay behind: they may hold text of corpora with a licence.
 
     Returns:
         The table's file.
 
     Raises:
-        UserError: the run has no results.
+        UserError: the run has no results, or one beside it cannot be compared.
     """
     records, _ = current_records(run)
     if not records:
-        raise UserError(f"no results in {run.results}; run `attnreplace eval --bleu` first")
+        raise UserError(f"no results in {run.results}; run `attnreplace eval` first")
     (folder / "records").mkdir(parents=True, exist_ok=True)
     for path in records:
         shutil.copyfile(path, folder / "records" / path.name)
-    shutil.copyfile(run.teacher / "training.json", folder / "teacher.json")
+    scratch = from_scratch(run, beside)
+    for record in scratch:
+        result = parse_record(record, record["system"]["name"])
+        path = record_path(folder / "records", result.name, result.test_set, result.setting)
+        write_json(path, record)
+    if (run.teacher / "training.json").is_file():  # Not there, where others trained the teacher.
+        shutil.copyfile(run.teacher / "training.json", folder / "teacher.json")
     for name in run.bundles():
         (folder / "students").mkdir(exist_ok=True)
         for file in ("config", "history"):
@@ -42,5 +52,5 @@ def publish(run: RunDir, folder: Path) -> Path:
     for figure in sorted(run.path.glob("*.png")):
         shutil.copyfile(figure, folder / figure.name)
     table = folder / "table.md"
-    table.write_text(markdown_table(records.values()), encoding="utf-8")
+    table.write_text(markdown_table([*records.values(), *scratch]), encoding="utf-8")
     return table

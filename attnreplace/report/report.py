@@ -6,36 +6,43 @@ from pathlib import Path
 from attnreplace.errors import UserError
 from attnreplace.report.canvas import Chart
 from attnreplace.report.curves import students_chart, teacher_chart
-from attnreplace.report.figures import errors_chart, latency_chart, parameters_chart
+from attnreplace.report.figures import latency_chart, parameters_chart
+from attnreplace.report.heatmap import errors_chart
 from attnreplace.report.html import Contents, page
 from attnreplace.report.palette import Styles, series_of
-from attnreplace.report.records import (
-    Result,
-    current_records,
-    headline_results,
-    join_seeds,
-    of_kind,
-    parse_records,
-)
+from attnreplace.report.parsing import parse_records
+from attnreplace.report.records import current_records, from_scratch
+from attnreplace.report.result import Result
 from attnreplace.report.samples import load_samples
 from attnreplace.report.scopes import scopes_of
-from attnreplace.report.training import BundleTraining, bundle_trainings, teacher_history
+from attnreplace.report.selection import headline_results, join_seeds, of_kind
+from attnreplace.report.training import (
+    BundleTraining,
+    bundle_trainings,
+    teacher_history,
+    teacher_task,
+)
 from attnreplace.rundir import RunDir, write_text
 
 
-def write_report(run: RunDir) -> Path:
+def write_report(run: RunDir, beside: Sequence[RunDir] = ()) -> Path:
     """Write `report.html` and its figures from whatever the run holds so far.
+
+    Args:
+        run: the run.
+        beside: runs whose teachers are shown as models trained from scratch.
 
     Returns:
         The page.
 
     Raises:
-        UserError: there is no such run, or one of its files is broken.
+        UserError: there is no such run, or one of its files is broken; a run that was to stand
+            beside it cannot be compared.
     """
     if not run.path.is_dir():
         raise UserError(f"{run.path} is not a run directory; check the path")
     records, left_out = current_records(run)
-    results = parse_records(records.values())
+    results = parse_records([*records.values(), *from_scratch(run, beside)])
     shown = headline_results(results) if results else []
     trainings = bundle_trainings(run)
     students = of_kind(results, "student")
@@ -45,6 +52,7 @@ def write_report(run: RunDir) -> Path:
     training = [teacher_chart(teacher_history(run)), students_chart(trainings, styles)]
     contents = Contents(
         name=run.path.resolve().name,
+        task=results[0].task if results else teacher_task(run),
         results=results,
         left_out=left_out,
         quality=[chart for chart in quality if chart],
@@ -87,7 +95,7 @@ def _quality(shown: Sequence[Result], styles: Styles) -> list[Chart | None]:
     scopes = scopes_of(student.scope for student in of_kind(shown, "student"))
     charts = []
     for scope in scopes:
-        results = [r for r in shown if r.kind == "teacher" or r.scope == scope]
+        results = [r for r in shown if r.kind in ("teacher", "scratch") or r.scope == scope]
         place = scope.title if len(scopes) > 1 else ""
         charts += [
             parameters_chart(results, styles, place),

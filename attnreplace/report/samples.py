@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from attnreplace.errors import UserError
-from attnreplace.evaluate.record import record_path, translations_path
+from attnreplace.evaluate.record import examples_path, record_path
 from attnreplace.report.fields import Fields
-from attnreplace.report.records import Result, best, of_kind
+from attnreplace.report.result import Result
 from attnreplace.report.scopes import scopes_of
+from attnreplace.report.selection import best, of_kind
 
 SENTENCES = 8
 RULE = (
@@ -41,11 +42,13 @@ def load_samples(results: Sequence[Result], folder: Path) -> list[Sample]:
         folder: where the translations lie.
 
     Returns:
-        At most `SENTENCES` samples; none where the translations of the teacher are not there.
+        At most `SENTENCES` samples; none of other tasks than translation, and none where the
+        translations of the teacher are not there.
 
     Raises:
         UserError: a file of translations is broken.
     """
+    results = [result for result in results if result.task == "translation"]
     found = [(result, _path(result, folder)) for result in _systems(results)]
     found = [(result, path) for result, path in found if path.is_file()]
     if not found or found[0][0].kind != "teacher":
@@ -109,7 +112,7 @@ def _disagreement(sample: Sample) -> tuple[int, int]:
 
 
 def _path(result: Result, folder: Path) -> Path:
-    return translations_path(record_path(folder, result.name, result.test_set, result.beam))
+    return examples_path(record_path(folder, result.name, result.test_set, result.setting))
 
 
 def _read(path: Path) -> list[tuple[str, str, str]]:

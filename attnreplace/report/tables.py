@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from attnreplace.report.records import OverLong, Result, headline_beam, parse_records
+from attnreplace.report.metrics import MEASURES, Measure
+from attnreplace.report.numbers import count, error, kilobytes, milliseconds
+from attnreplace.report.parsing import parse_records
+from attnreplace.report.result import OverLong, Result
 from attnreplace.report.scopes import scopes_of
+from attnreplace.report.selection import headline_beam
 
 NOTHING = "\u2013"
 SCOPE_COLUMN = "Attention"
@@ -22,8 +26,8 @@ class Column:
     heading: str
     value: Callable[[Result], float | None]
     text: Callable[[float], str]
-    beam: int
-    """The column shows results with this beam width."""
+    beam: int | None
+    """The column shows results with this beam width; None: those without any."""
 
     spread: bool = False
     """Several results of one system (seeds) give mean ± standard deviation, else the mean."""
@@ -118,20 +122,25 @@ def describe_sites(sites: Iterable[str]) -> str:
     return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))
 
 
-def describe_over_long(long: OverLong) -> str:
+def describe_over_long(long: OverLong, example: str = "sentence") -> str:
     """What became of sentences over the limit: `7 sentences over 50 tokens: cut off there`."""
     if long.count is None:
         return "Not recorded"
     done = {"truncate": "cut off there", "teacher": "translated by the teacher"}
-    what = "sentence" if long.count == 1 else "sentences"
-    text = f"{long.count:,} {what} over {long.limit} tokens"
+    text = f"{plural(long.count, example)} over {long.limit} tokens"
     if long.count:
         text += f": {done.get(long.policy or '', long.policy)}"
     if long.targets is None:
         return text
-    what = "translation" if long.targets == 1 else "translations"
-    text += f"; {long.targets:,} {what} without an end after {long.target_limit} tokens"
+    text += f"; {plural(long.targets, 'translation')} without an end after"
+    text += f" {long.target_limit} tokens"
     return f"{text}: {done.get(long.policy or '', long.policy)}" if long.targets else text
+
+
+def plural(number: int, what: str) -> str:
+    """So many: `1 sentence`, `1,014 sentences`, `7 blocks of text`."""
+    noun, of, rest = what.partition(" of ")
+    return f"{number:,} {noun}{'' if number == 1 else 's'}{of}{rest}"
 
 
 def table_rows(results: Sequence[Result]) -> list[Row]:
@@ -144,30 +153,29 @@ def table_rows(results: Sequence[Result]) -> list[Row]:
 
 
 def quality_columns(results: Sequence[Result]) -> list[Column]:
-    """BLEU and chrF at each beam width, and the share of the teacher's BLEU that was kept.
+    """Every score at each beam width, and how what systems are compared by stands to the teacher's.
 
     There is no column that every row has a dash in.
     """
     if not results:
         return []
-    beams = sorted({result.beam for result in results})
-    metrics: list[tuple[str, Callable[[Result], float | None]]] = [
-        ("BLEU", lambda r: r.bleu.score),
-        ("chrF", lambda r: r.chrf.score),
-    ]
+    beams = sorted({result.beam for result in results}, key=lambda beam: beam or 0)
     columns = [
-        Column(f"{metric}, beam {beam}", value, score, beam, spread=True)
-        for metric, value in metrics
+        Column(_at(measure.label, beam), _score_of(measure), measure.text, beam, spread=True)
+        for measure in MEASURES.values()
         for beam in beams
     ]
-    teachers = {(r.pair, r.test_set, r.beam): r.bleu.score for r in results if r.kind == "teacher"}
-
-    def kept(result: Result) -> float | None:
-        teacher = teachers.get((result.pair, result.test_set, result.beam))
-        return result.bleu.score / teacher if teacher else None
-
+    teachers = {_comparable(r): r.score for r in results if r.kind == "teacher"}
     beam = headline_beam(results)
-    columns.append(Column(f"BLEU kept, beam {beam}", kept, share, beam))
+    for measure in MEASURES.values():
+
+        def kept(result: Result, measure: Measure = measure) -> float | None:
+            teacher = teachers.get(_comparable(result))
+            return result.score / teacher if teacher and result.measure is measure else None
+
+        if measure.has_share:
+            text = measure.relative_text
+            columns.append(Column(_at(measure.relative, beam), kept, text, beam))
     return _filled(columns, results)
 
 
@@ -178,15 +186,20 @@ def cost_columns(results: Iterable[Result]) -> list[Column]:
     what generation keeps from step to step is shown as well.
     """
     results = list(results)
-    beam = min((result.beam for result in results), default=1)
+    beam = min((r.beam for r in results if r.beam is not None), default=None)
     decodes = any(result.scope.decodes for result in results)
+    flops: tuple[str, Callable[[Result], float | None], Callable[[float], str]]
+    if decodes:
+        flops = "FLOPs/token, encoder + decoder", lambda r: r.flops, count
+    elif any(result.task == "image" for result in results):
+        flops = "FLOPs/image", lambda r: r.image_flops, count
+    else:
+        flops = "FLOPs/token", lambda r: r.encoder_flops, count
     columns: list[tuple[str, Callable[[Result], float | None], Callable[[float], str]]] = [
         ("Replaced", lambda r: r.replaced, count),
         ("Replacement", lambda r: r.replacement, count),
         ("Whole", lambda r: r.whole, count),
-        ("FLOPs/token, encoder + decoder", lambda r: r.flops, count)
-        if decodes
-        else ("FLOPs/token", lambda r: r.encoder_flops, count),
+        flops,
         ("Encode 1, ms", lambda r: r.latency[1].encoder, milliseconds),
         ("Encode 64, ms", lambda r: r.latency[64].encoder, milliseconds),
         ("Translate 1, ms", lambda r: r.latency[1].generate, milliseconds),
@@ -198,6 +211,23 @@ def cost_columns(results: Iterable[Result]) -> list[Column]:
     return _filled([Column(*column, beam) for column in columns], results)
 
 
+def _at(heading: str, beam: int | None) -> str:
+    return heading if beam is None else f"{heading}, beam {beam}"
+
+
+def _score_of(measure: Measure) -> Callable[[Result], float | None]:
+    def value(result: Result) -> float | None:
+        found = result.scores.get(measure.name)
+        return found.score if found else None
+
+    return value
+
+
+def _comparable(result: Result) -> tuple[str, str, str]:
+    """What results have in common that can be held against each other."""
+    return result.pair, result.test_set, f"{result.setting} {result.measure.name}"
+
+
 def _filled(columns: Iterable[Column], results: Sequence[Result]) -> list[Column]:
     """The columns that some result has a value for."""
     return [
@@ -205,47 +235,6 @@ def _filled(columns: Iterable[Column], results: Sequence[Result]) -> list[Column
         for column in columns
         if any(r.beam == column.beam and column.value(r) is not None for r in results)
     ]
-
-
-def score(value: float) -> str:
-    """A score in points: `31.4`."""
-    return f"{value:.1f}"
-
-
-def share(value: float) -> str:
-    """A share in per cent: `97.4 %`."""
-    return f"{100 * value:.1f} %"
-
-
-def count(value: float) -> str:
-    """A count with three significant digits: `339 k`, `10.3 M`."""
-    for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        # The next unit starts where three digits would round up to 1000.
-        if value >= 0.9995 * size:
-            return f"{_three_digits(value / size)}{unit}"
-    return f"{value:.0f}"
-
-
-def milliseconds(seconds: float) -> str:
-    """Seconds as milliseconds with three significant digits: `12.3`."""
-    return _three_digits(1000 * seconds)
-
-
-def kilobytes(value: float) -> str:
-    """Bytes in units of 1000, with three significant digits: `12.3`."""
-    return _three_digits(value / 1000)
-
-
-def error(value: float) -> str:
-    """A relative error: `0.042`."""
-    return f"{value:.3f}"
-
-
-def _three_digits(value: float) -> str:
-    for digits in (2, 1):
-        if round(value, digits) < 10 ** (3 - digits):
-            return f"{value:.{digits}f}"
-    return f"{value:,.0f}"
 
 
 def _markdown(text: str) -> str:

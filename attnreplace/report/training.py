@@ -8,8 +8,9 @@ from typing import Any
 
 from attnreplace.evaluate.labels import NON_CAUSAL, SHORTER, WITH_ATTENTION, layers_in_words
 from attnreplace.report.fields import Fields
+from attnreplace.report.metrics import MEASURES, Measure
 from attnreplace.report.palette import Series
-from attnreplace.report.records import METHODS, SIZES, position
+from attnreplace.report.result import METHODS, SIZES, position
 from attnreplace.report.scopes import Scope
 from attnreplace.rundir import RunDir, read_json
 from attnreplace.students import FAMILIES
@@ -22,7 +23,11 @@ class TeacherEpoch:
     epoch: float
     train_loss: float | None
     validation_loss: float | None
-    validation_bleu: float | None
+    score: float | None
+    """On the validation split."""
+
+    measure: Measure = MEASURES["bleu"]
+    """What this is a score of."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +66,20 @@ def teacher_history(run: RunDir) -> list[TeacherEpoch]:
     Raises:
         UserError: the record of its training is broken.
     """
-    path = run.teacher / "training.json"
-    if not path.exists():
-        return []
-    epochs = Fields(read_json(path), str(path)).may(list, "history") or []
-    return [_teacher_epoch(Fields(epoch, str(path))) for epoch in epochs]
+    record = _teacher_record(run)
+    epochs = record.may(list, "history") or []
+    return [_teacher_epoch(Fields(epoch, record.where)) for epoch in epochs]
+
+
+def best_epoch(run: RunDir) -> TeacherEpoch | None:
+    """The epoch whose weights the teacher has; None where it was not trained here.
+
+    Raises:
+        UserError: the record of its training is broken.
+    """
+    record = _teacher_record(run)
+    best = record.may(dict, "best")
+    return _teacher_epoch(Fields(best, record.where)) if best else None
 
 
 def bundle_trainings(run: RunDir) -> list[BundleTraining]:
@@ -87,12 +101,29 @@ def bundle_trainings(run: RunDir) -> list[BundleTraining]:
     )
 
 
+def teacher_task(run: RunDir) -> str:
+    """What the teacher was trained for, "translation" where nothing says so.
+
+    Raises:
+        UserError: the record of its training is broken.
+    """
+    return _teacher_record(run).may(str, "corpus", "task") or "translation"
+
+
+def _teacher_record(run: RunDir) -> Fields:
+    path = run.teacher / "training.json"
+    return Fields(read_json(path) if path.exists() else {}, str(path))
+
+
 def _teacher_epoch(fields: Fields) -> TeacherEpoch:
+    scores = {name: fields.may_number(f"validation_{name}") for name in MEASURES}
+    name = next((name for name, score in scores.items() if score is not None), "bleu")
     return TeacherEpoch(
         fields.number("epoch"),
         fields.may_number("train_loss"),
         fields.may_number("validation_loss"),
-        fields.may_number("validation_bleu"),
+        scores[name],
+        MEASURES[name],
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from attnreplace.digest import digest_json
-from attnreplace.evaluate.record import SCHEMA, record_path, translations_path
+from attnreplace.evaluate.record import SCHEMA, examples_path, record_path
 from attnreplace.report.report import write_report
 from attnreplace.rundir import RunDir, read_json, write_json
 
@@ -199,12 +199,57 @@ def make_all_scopes(beams: Iterable[int] = (1, 5)) -> list[dict[str, Any]]:
     return records
 
 
+def make_encoder_records(metric: str, **changes: Any) -> list[dict[str, Any]]:
+    """A grid of a task without decoding: teacher, baselines, two methods in five sizes."""
+
+    def score(bleu: float) -> dict[str, Any]:
+        share = bleu / 30.6
+        if metric == "accuracy":
+            found = {"accuracy": 97.2 * share, "cross_entropy": 0.09 / share}
+        elif metric == "similarity":
+            found = {"similarity": min(share, 1)}
+        else:
+            entropy = math.log(9.4 / share**2)
+            found = {
+                "perplexity": math.exp(entropy),
+                "masked_accuracy": 58 * share,
+                "cross_entropy": entropy,
+            }
+        signed = {} if metric == "accuracy" else {"signature": f"{metric}|seed:0"}
+        return {name: {"score": value, **signed} for name, value in found.items()}
+
+    records = []
+    for record in make_records(beams=[5], **changes):
+        system = record["system"]
+        if system["method"] in ("aslr", "elr"):
+            continue
+        del record["pair"], record["decoding"]
+        bleu = 12.0 if system["kind"] == "removed" else record["scores"]["bleu"]["score"]
+        record["scores"] = score(bleu + (2 if system["kind"] == "untrained" else 0))
+        record["task"] = "image" if metric == "accuracy" else "mlm"
+        record["metric"] = metric
+        record["cost"]["source_tokens"] = 65
+        record["digests"]["test_set"] = "56" * 32
+        for latency in record["cost"]["latency"].values():
+            del latency["generate"]
+        if metric == "similarity":
+            record["over_long"] = {"policy": "truncate", "limit": 50, "count": 7}
+        records.append(record)
+    return records
+
+
 def write_records(run: RunDir, records: Iterable[dict[str, Any]], sentences: int = 120) -> None:
     """Records of bundles that are there, with their translations, worse the lower BLEU is."""
     for record in map(copy.deepcopy, records):
         settle(run, record)
+        if "metric" in record:
+            name, metric = record["system"]["name"], record["metric"]
+            write_json(record_path(run.results, name, record["test_set"], metric), record)
+            continue
         name, bleu = record["system"]["name"], record["scores"]["bleu"]["score"]
-        path = record_path(run.results, name, record["test_set"], record["decoding"]["beam"])
+        path = record_path(
+            run.results, name, record["test_set"], f"beam{record['decoding']['beam']}"
+        )
         write_json(path, record)
         pick = random.Random(name)
         lines = []
@@ -215,7 +260,7 @@ def write_records(run: RunDir, records: Iterable[dict[str, Any]], sentences: int
             words = [w for w in reference.split() if pick.random() < 0.55 + bleu / 70]
             lines.append({"source": source, "reference": reference, "hypothesis": " ".join(words)})
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-        translations_path(path).write_text(text, encoding="utf-8")
+        examples_path(path).write_text(text, encoding="utf-8")
 
 
 def settle(run: RunDir, record: dict[str, Any]) -> None:
@@ -314,6 +359,7 @@ def made() -> SimpleNamespace:
         scoped=make_scoped,
         all_scopes=make_all_scopes,
         records=make_records,
+        encoder_records=make_encoder_records,
         write_records=write_records,
         teacher=write_teacher,
         bundle=write_bundle,

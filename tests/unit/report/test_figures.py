@@ -6,10 +6,13 @@ import pytest
 
 from attnreplace.report.canvas import NARROW, WIDE, Chart
 from attnreplace.report.curves import students_chart, teacher_chart
-from attnreplace.report.figures import errors_chart, latency_chart, parameters_chart
+from attnreplace.report.figures import latency_chart, parameters_chart
+from attnreplace.report.heatmap import errors_chart
 from attnreplace.report.palette import LIGHT, Styles, series_of
-from attnreplace.report.records import Result, of_kind, parse_records
+from attnreplace.report.parsing import parse_records
+from attnreplace.report.result import Result
 from attnreplace.report.scopes import Scope
+from attnreplace.report.selection import of_kind
 from attnreplace.report.training import BundleTraining, TeacherEpoch
 
 PNG = b"\x89PNG\r\n\x1a\n"

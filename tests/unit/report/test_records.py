@@ -4,16 +4,10 @@ from types import SimpleNamespace
 import pytest
 
 from attnreplace.errors import UserError
-from attnreplace.report.records import (
-    KINDS,
-    best,
-    headline_results,
-    load_records,
-    of_kind,
-    parse_record,
-    parse_records,
-)
+from attnreplace.report.parsing import parse_record, parse_records
+from attnreplace.report.records import load_records
 from attnreplace.report.scopes import Scope
+from attnreplace.report.selection import best, headline_results, of_kind
 from attnreplace.rundir import RunDir, write_json
 
 
@@ -40,9 +34,10 @@ def test_fields_are_found(made: SimpleNamespace) -> None:
 def test_order_of_what_is_replaced(made: SimpleNamespace) -> None:
     results = parse_records(reversed(made.all_scopes([5])))
     words = dict.fromkeys((result.scope.word, result.kind) for result in results)
+    kinds = ("removed", "untrained", "student")
     assert list(words) == [
         ("", "teacher"),
-        *((scope, kind) for scope in ("encoder", "decoder", "cross") for kind in KINDS[1:]),
+        *((scope, kind) for scope in ("encoder", "decoder", "cross") for kind in kinds),
         ("all", "removed"),
         ("all", "student"),
     ]

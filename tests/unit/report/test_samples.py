@@ -5,9 +5,11 @@ from types import SimpleNamespace
 import pytest
 
 from attnreplace.errors import UserError
-from attnreplace.evaluate.record import record_path, translations_path
-from attnreplace.report.records import Result, headline_results, parse_record, parse_records
+from attnreplace.evaluate.record import examples_path, record_path
+from attnreplace.report.parsing import parse_record, parse_records
+from attnreplace.report.result import Result
 from attnreplace.report.samples import Sample, choose, departures, load_samples
+from attnreplace.report.selection import headline_results
 from attnreplace.rundir import RunDir
 
 
@@ -90,7 +92,7 @@ def test_broken_translations_are_named(tmp_path: Path, made: SimpleNamespace) ->
     records = [made.record("teacher", None, None), made.record()]
     results = parse_records(records)
     made.write_records(run, records, sentences=4)
-    path = translations_path(record_path(run.results, "alrr-m", "test", 5))
+    path = examples_path(record_path(run.results, "alrr-m", "test", "beam5"))
     lines = path.read_text(encoding="utf-8").splitlines()
 
     path.write_text("\n".join(reversed(lines)), encoding="utf-8")
@@ -108,7 +110,7 @@ def test_separators_inside_a_sentence_break_no_line(tmp_path: Path, made: Simple
     run = RunDir(tmp_path)
     records = [made.record("teacher", None, None)]
     made.write_records(run, records, sentences=1)
-    path = translations_path(record_path(run.results, "teacher", "test", 5))
+    path = examples_path(record_path(run.results, "teacher", "test", "beam5"))
     line = {"source": "a\u2028b", "reference": "c\x85d", "hypothesis": "e"}
     path.write_text(json.dumps(line, ensure_ascii=False) + "\n", encoding="utf-8")
     (found,) = load_samples(parse_records(records), run.results)

@@ -5,16 +5,15 @@ from typing import Any
 
 import pytest
 
-from attnreplace.report.records import OverLong, load_records
+from attnreplace.report.numbers import count, milliseconds, share
+from attnreplace.report.records import load_records
+from attnreplace.report.result import OverLong
 from attnreplace.report.tables import (
     NOTHING,
-    count,
     describe_over_long,
     describe_sites,
     markdown_table,
-    milliseconds,
     results_table,
-    share,
 )
 
 RESULTS = Path(__file__).parents[3] / "experiments" / "results"
