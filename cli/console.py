@@ -148,7 +148,7 @@ def show_results(records: Sequence[Mapping[str, Any]]) -> None:
     from attnreplace.report.tables import results_table
 
     show_table(*results_table(records, cost=False))
-    # A system costs the same whatever it translates: its first test set stands for all.
+    # A system costs the same whatever it reads: its first test set stands for all.
     first = min((record["test_set"] for record in records), default="")
     header, rows = results_table([r for r in records if r["test_set"] == first], quality=False)
     hidden = IN_THE_REPORT + (BESIDE_LONG_LABELS if "Attention" in header else ())

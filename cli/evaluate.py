@@ -20,7 +20,18 @@ from attnreplace_cli.options import (
 
 
 def evaluate(
-    bleu: Annotated[bool, typer.Option("--bleu", help="sacreBLEU and chrF (the default).")] = True,
+    bleu: Annotated[
+        bool, typer.Option("--bleu", help="sacreBLEU and chrF of translations.")
+    ] = False,
+    accuracy: Annotated[
+        bool, typer.Option("--accuracy", help="Of classifying images or texts.")
+    ] = False,
+    perplexity: Annotated[
+        bool, typer.Option("--perplexity", help="At masked tokens of running text.")
+    ] = False,
+    similarity: Annotated[
+        bool, typer.Option("--similarity", help="Of sentence embeddings to the teacher's.")
+    ] = False,
     bundle: BundleOption = None,
     sites: Annotated[
         str | None,
@@ -45,10 +56,21 @@ def evaluate(
     run: RunOption = DEFAULT_RUN,
     assignments: SetOption = None,
 ) -> None:
-    """Splice students into the teacher, translate the test sets and score them.
+    """Splice students into the teacher and score them on the test sets.
+
+    Without --bleu, --accuracy, --perplexity or --similarity: by what the run's task is judged by.
 
     Example: attnreplace eval --bleu --bundle alrr-m,alr-m+alr-m-decoder:0-2 --beam 1,5
     """
+    asked = {
+        "bleu": bleu,
+        "accuracy": accuracy,
+        "perplexity": perplexity,
+        "similarity": similarity,
+    }
+    metrics = [name for name, wanted in asked.items() if wanted]
+    if len(metrics) > 1:
+        raise UserError(f"one at a time: --{' or --'.join(metrics)}; records of all are kept")
     progress = console.progress()
     from attnreplace.evaluate.evaluate import evaluate as evaluate_systems
     from attnreplace.rundir import RunDir
@@ -66,6 +88,7 @@ def evaluate(
         directory,
         config.evaluate,
         bundles(bundle),
+        metric=next(iter(metrics), None),
         sites=site_groups(sites),
         remeasure=remeasure,
         progress=progress,

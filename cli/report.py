@@ -14,18 +14,23 @@ def report(
         Path | None,
         typer.Option(help="Also copy records, figures and a Markdown table to this folder."),
     ] = None,
+    beside: Annotated[
+        list[Path] | None,
+        typer.Option(help="Show this run's teacher, too, as trained from scratch; repeatable."),
+    ] = None,
     run: RunOption = DEFAULT_RUN,
 ) -> None:
-    """Write the run's report: tables, figures and translations in one HTML file.
+    """Write the run's report: tables, figures and samples in one HTML file.
 
-    Example: attnreplace report --run runs/iwslt
+    Example: attnreplace report --run runs/vit --beside runs/gmlp --beside runs/ff-only
     """
     console.progress()
     from attnreplace.report.publish import publish as publish_records
     from attnreplace.report.report import write_report
     from attnreplace.rundir import RunDir
 
-    page = write_report(RunDir(run))
+    others = [RunDir(path) for path in beside or []]
+    page = write_report(RunDir(run), others)
     if publish is not None:
-        console.done("records and table:", publish_records(RunDir(run), publish))
+        console.done("records and table:", publish_records(RunDir(run), publish, others))
     console.done("report:", page)
