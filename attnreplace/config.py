@@ -16,19 +16,24 @@ from attnreplace.distill.config import DistillConfig
 from attnreplace.errors import UserError
 from attnreplace.evaluate.config import EvalConfig
 from attnreplace.rundir import write_text
-from attnreplace.teacher.build import PRESETS, TeacherConfig, teacher_config
-from attnreplace.teacher.config import TRAINING_PRESETS, TrainingConfig
+from attnreplace.tasks import get_task
+from attnreplace.teacher.build import teacher_config
+from attnreplace.teacher.config import BaseTraining, TrainingConfig
+from attnreplace.teacher.train import AnyTeacher
 
 C = TypeVar("C")
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Everything a run asks for; each section is the configuration of one stage."""
+    """Everything a run asks for; each section is the configuration of one stage.
+
+    Of which class the teacher's and the training's are, the task says.
+    """
 
     data: DataConfig = field(default_factory=DataConfig)
-    teacher: TeacherConfig = field(default_factory=lambda: teacher_config("tiny"))
-    training: TrainingConfig = field(default_factory=TrainingConfig)
+    teacher: AnyTeacher = field(default_factory=lambda: teacher_config("tiny"))
+    training: BaseTraining = field(default_factory=TrainingConfig)
     extract: ExtractConfig = field(default_factory=ExtractConfig)
     distill: DistillConfig = field(default_factory=DistillConfig)
     evaluate: EvalConfig = field(default_factory=EvalConfig)
@@ -37,26 +42,35 @@ class RunConfig:
     def from_dict(cls, values: dict[str, Any], where: str = "config") -> "RunConfig":
         """Build from nested dictionaries.
 
-        `[teacher] preset = "paper"` stands for the fields of that preset, in `[teacher]` and in
-        `[training]`; fields given beside it win. Without any field, the preset is "tiny".
+        For translation, `[teacher] preset = "paper"` stands for the fields of that preset, in
+        `[teacher]` and in `[training]`; without any field, the preset is "tiny". For other tasks
+        `model = "gmlp-ti"` stands for the shape of that model. Fields given beside it win.
 
         Raises:
             UserError: unknown section or field, or a value of the wrong type.
         """
         sections = {section.name: section for section in dataclasses.fields(cls)}
         _known(values, sections, where, "section")
-        preset = _preset(values.get("teacher", {}), where)
-        built: dict[str, Any] = {}
-        for name, section in sections.items():
-            fields = values.get(name, {})
+        for name, fields in values.items():
             if not isinstance(fields, dict):
                 raise UserError(f"{where}: {name} must be a section, [{name}]")
-            if name == "teacher":
-                fields = PRESETS[preset] | {k: v for k, v in fields.items() if k != "preset"}
-            if name == "training":
-                fields = TRAINING_PRESETS[preset] | fields
-            built[name] = from_dict(typing.cast(type, section.type), fields, f"{where} [{name}]")
-        return cls(**built)
+        given = {name: dict(values.get(name, {})) for name in sections}
+        classes = {name: section.type for name, section in sections.items()}
+        task = get_task(from_dict(DataConfig, given["data"], f"{where} [data]").task)
+        try:
+            chosen = task.sections(given["teacher"])
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from error
+        given["teacher"].pop("preset", None)
+        given["teacher"] = {**chosen.shape, **given["teacher"]}
+        given["training"] = {**chosen.recipe, **given["training"]}
+        classes |= {"teacher": chosen.teacher, "training": chosen.training}
+        return cls(
+            **{
+                name: from_dict(typing.cast(type, classes[name]), fields, f"{where} [{name}]")
+                for name, fields in given.items()
+            }
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Nested dictionaries without the fields that are None."""
@@ -99,15 +113,6 @@ def from_dict(cls: type[C], values: dict[str, Any], where: str) -> C:
                 f"{where}: {name} = {value!r} should be of type {_type_name(hints[name])}"
             )
     return cls(**values)
-
-
-def _preset(teacher: Any, where: str) -> str:
-    if not isinstance(teacher, dict):
-        raise UserError(f"{where}: teacher must be a section, [teacher]")
-    preset = teacher.get("preset", "paper" if teacher else "tiny")
-    if preset not in PRESETS:
-        raise UserError(f"{where}: unknown preset {preset!r}; valid: {', '.join(PRESETS)}")
-    return preset
 
 
 def _known(values: dict[str, Any], valid: typing.Iterable[str], where: str, what: str) -> None:

@@ -49,7 +49,24 @@ PairOption = Annotated[
     str | None,
     typer.Option(help="Source and target language, as de-en; the source's text for mlm."),
 ]
-PresetOption = Annotated[str | None, typer.Option(help="Teacher: tiny, paper or base.")]
+PresetOption = Annotated[
+    str | None, typer.Option(help="Teacher for translation: tiny, paper or base.")
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Teacher for other tasks: vit, ff-only, attention-only, gmlp, amlp, gmlp-ti, ...; "
+        "bert, gmlp, amlp, amlp-base, ..."
+    ),
+]
+PretrainedOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|FOLDER",
+        help="Start from a model of the Hugging Face Hub or a folder; with training.epochs = 0 it "
+        "is the teacher as it is.",
+    ),
+]
 MethodOption = Annotated[
     str | None, typer.Option("--method", help="alr, aslr, alrr, elr; several with commas; or all.")
 ]
@@ -120,6 +137,11 @@ NOT_IN_LAYERS = re.compile(r",(?!\s*\d+(?:-\d+)?\s*(?:[,+]|$))")
 def run_suffix(run: Path) -> str:
     """How the next command names this run; nothing for the default one."""
     return "" if run == DEFAULT_RUN else f" --run {run}"
+
+
+def pretrained_name(value: str | None) -> str | None:
+    """What `--pretrained` names; a folder by its full path, so that the run can be repeated."""
+    return str(Path(value).resolve()) if value is not None and Path(value).is_dir() else value
 
 
 def words(value: str | None) -> list[str] | None:
@@ -193,6 +215,10 @@ CHOICES = {
 `--help` names, not from the time before; how it works on them is kept in the run."""
 
 
+WHICH_TEACHER = ("preset", "model", "pretrained")
+"""Fields of which one names the teacher, and with it the defaults of its training."""
+
+
 def configure(
     run: "RunDir",
     options: dict[str, dict[str, Any]],
@@ -213,38 +239,44 @@ def configure(
         UserError: unknown names or values of the wrong type.
     """
     from attnreplace.config import RunConfig
-    from attnreplace.teacher.build import PRESETS
 
     base = run.config() if file is None else RunConfig.load(file)
     values = base.to_dict()
     if stage is not None:
         for choice in CHOICES[stage]:
             values[stage].pop(choice, None)
-    preset = options.get("teacher", {}).get("preset")
-    if preset is not None:
-        if preset not in PRESETS:
-            raise UserError(f"unknown preset {preset!r}; valid: {', '.join(PRESETS)}")
-        seed = values["training"].get("seed", 0)
-        values["teacher"], values["training"] = {"preset": preset}, {"seed": seed}
-    else:
-        # Every field is spelt out already; this keeps the defaults of a preset from filling in.
-        values["teacher"]["preset"] = "tiny"
-    task = options.get("data", {}).get("task")
-    if task not in (None, values["data"].get("task")):
-        # Another task's files are of no use to this one.
-        for choice in ("dataset", "data_dir", "test_sets"):
-            values["data"].pop(choice, None)
-    for section, fields in options.items():
-        for name, value in fields.items():
-            if value is not None:
-                values[section][name] = str(value) if isinstance(value, Path) else value
+    changes: dict[str, dict[str, Any]] = {
+        section: {name: value for name, value in fields.items() if value is not None}
+        for section, fields in options.items()
+    }
     for assignment in assignments or []:
         name, equals, text = assignment.partition("=")
         section, dot, key = name.partition(".")
         if not (equals and dot):
             raise UserError(f"--set {assignment!r} should read section.field=value")
-        values.setdefault(section, {})[key] = _toml_value(text)
+        changes.setdefault(section, {})[key] = _toml_value(text)
+    _start_anew(values, changes)
+    for section, fields in changes.items():
+        for name, value in fields.items():
+            value = str(value) if isinstance(value, Path) else value
+            values.setdefault(section, {})[name] = value
     return RunConfig.from_dict(values, "the command line" if file is None else str(file))
+
+
+def _start_anew(values: dict[str, Any], changes: dict[str, dict[str, Any]]) -> None:
+    """Drop what belongs to another task or teacher than the changes name."""
+    from attnreplace.config import RunConfig
+
+    seed = {"seed": values["training"]["seed"]}
+    task = changes.get("data", {}).get("task", values["data"]["task"])
+    if task != values["data"]["task"]:
+        fresh = RunConfig.from_dict({"data": {"task": task}, "training": seed}).to_dict()
+        values |= {section: fresh[section] for section in ("data", "teacher", "training")}
+    named = [name for name in WHICH_TEACHER if name in changes.get("teacher", {})]
+    if len(named) > 1:
+        raise UserError(f"{' and '.join(named)} name different teachers; give one of them")
+    if named:
+        values["teacher"], values["training"] = {}, seed
 
 
 def _toml_value(text: str) -> Any:

@@ -136,7 +136,13 @@ def _plan(
 
     from attnreplace.planning.corpora import config_counts, run_counts
     from attnreplace.planning.plan import make_plan
-    from attnreplace.planning.teachers import HOSTS, empty_copy, empty_model, teacher_shape
+    from attnreplace.planning.teachers import (
+        HOSTS,
+        empty_copy,
+        empty_model,
+        of_translation,
+        teacher_shape,
+    )
     from attnreplace.rundir import RunDir
     from attnreplace.teacher.config import TRAINING_PRESETS, TrainingConfig
 
@@ -149,7 +155,11 @@ def _plan(
         trained = RunDir(run).teacher.is_dir()
     else:
         counts = config_counts(config)
-    model = empty_copy(RunDir(run).teacher) if run and trained else empty_model(config.teacher)
+    model = (
+        empty_copy(RunDir(run).teacher)
+        if run and trained
+        else empty_model(of_translation(config)[0])
+    )
     return make_plan(config, counts, model, machine, train_teacher=not trained)
 
 

@@ -13,19 +13,23 @@ from attnreplace_cli.options import (
     HiddenLayersOption,
     LayersOption,
     MethodOption,
+    ModelOption,
     OnlineOption,
     OverwriteOption,
     PairOption,
     PositionsOption,
     PresetOption,
+    PretrainedOption,
     RunOption,
     SeedsOption,
     SetOption,
     SitesOption,
     SizeOption,
+    TaskOption,
     configure,
     families,
     methods,
+    pretrained_name,
     site_groups,
     sizes,
 )
@@ -33,10 +37,13 @@ from attnreplace_cli.options import (
 
 def run(
     config: ConfigArgument = None,
+    task: TaskOption = None,
     dataset: DatasetOption = None,
     data_dir: DataDirOption = None,
     pair: PairOption = None,
     preset: PresetOption = None,
+    model: ModelOption = None,
+    pretrained: PretrainedOption = None,
     method: MethodOption = None,
     size: SizeOption = None,
     family: FamilyOption = None,
@@ -56,6 +63,8 @@ def run(
     With --sites all, students take the place of every attention: alone, and all of them together.
 
     Example: attnreplace run --sites all --method alr --size m --run runs/all
+
+    Images, a vision Transformer: attnreplace run --task image --run runs/digits
     """
     progress = console.progress()
     from attnreplace.pipeline import run_all
@@ -68,8 +77,12 @@ def run(
     resolved = configure(
         target,
         {
-            "data": {"dataset": dataset, "data_dir": folder, "pair": pair},
-            "teacher": {"preset": preset},
+            "data": {"task": task, "dataset": dataset, "data_dir": folder, "pair": pair},
+            "teacher": {
+                "preset": preset,
+                "model": model,
+                "pretrained": pretrained_name(pretrained),
+            },
             "extract": {"sites": groups, "layers": layers},
             "distill": {
                 "methods": methods(method),

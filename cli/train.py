@@ -10,27 +10,34 @@ from attnreplace_cli.options import (
     DEFAULT_RUN,
     DataDirOption,
     DatasetOption,
+    ModelOption,
     OverwriteOption,
     PairOption,
     PresetOption,
+    PretrainedOption,
     RunOption,
     SetOption,
+    TaskOption,
     configure,
+    pretrained_name,
     run_suffix,
 )
 
 
 def train(
+    task: TaskOption = None,
     dataset: DatasetOption = None,
     data_dir: DataDirOption = None,
     pair: PairOption = None,
     preset: PresetOption = None,
+    model: ModelOption = None,
+    pretrained: PretrainedOption = None,
     norm: Annotated[str | None, typer.Option(help="LayerNorm: pre or post.")] = None,
     d_model: Annotated[int | None, typer.Option(help="Width of the residual stream.")] = None,
-    layers: Annotated[int | None, typer.Option(help="Encoder and decoder layers, each.")] = None,
+    layers: Annotated[int | None, typer.Option(help="Layers, of encoder and decoder each.")] = None,
     heads: Annotated[int | None, typer.Option(help="Heads of every attention layer.")] = None,
     d_ff: Annotated[int | None, typer.Option(help="Width of the feed-forward layers.")] = None,
-    vocab_size: Annotated[int | None, typer.Option(help="Pieces of the joint BPE.")] = None,
+    vocab_size: Annotated[int | None, typer.Option(help="Pieces of the BPE, at most.")] = None,
     max_length: Annotated[int | None, typer.Option(help="Longest sentence in tokens.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the corpus, at most.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the training.")] = None,
@@ -38,28 +45,34 @@ def train(
     assignments: SetOption = None,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Train a teacher: a Transformer for translation. An interrupted training goes on.
+    """Train a teacher from scratch or from pretrained weights. An interrupted training goes on.
 
     Example: attnreplace train --dataset iwslt2017 --pair de-en --preset paper --run runs/iwslt
+
+    Of images: attnreplace train --task image --model gmlp --run runs/digits
 
     On several devices: accelerate launch -m attnreplace_cli.main train ...
     """
     progress = console.progress()
     from attnreplace.rundir import RunDir
+    from attnreplace.tasks import get_task
     from attnreplace.teacher.train import train as train_teacher
 
     directory = RunDir(run)
+    asked = task or directory.config().data.task
+    depth = ["encoder_layers", "decoder_layers"] if asked == "translation" else ["layers"]
     folder = None if data_dir is None else Path(data_dir).resolve()
     config = configure(
         directory,
         {
-            "data": {"dataset": dataset, "data_dir": folder, "pair": pair},
+            "data": {"task": task, "dataset": dataset, "data_dir": folder, "pair": pair},
             "teacher": {
                 "preset": preset,
+                "model": model,
+                "pretrained": pretrained_name(pretrained),
                 "norm": norm,
                 "d_model": d_model,
-                "encoder_layers": layers,
-                "decoder_layers": layers,
+                **dict.fromkeys(depth, layers),
                 "num_heads": heads,
                 "d_ff": d_ff,
                 "vocab_size": vocab_size,
@@ -77,10 +90,14 @@ def train(
         overwrite=overwrite,
         progress=progress,
     )
-    best = teacher.record["best"]
+    metric = get_task(config.data.task).metric
+    best = teacher.record.get("best")
+    how = "as it was found"
+    if best is not None:
+        score = best[f"validation_{metric.name}"]
+        how = f"validation {metric.label} {score:.2f} (epoch {best['epoch']})"
     console.done(
-        f"teacher, {teacher.record['parameters']['total']:,} parameters, validation BLEU "
-        f"{best['validation_bleu']:.2f} (epoch {best['epoch']}):",
+        f"teacher, {teacher.record['parameters']['total']:,} parameters, {how}:",
         directory.teacher,
         f"attnreplace extract{run_suffix(run)}",
     )

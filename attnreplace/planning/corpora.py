@@ -12,6 +12,7 @@ from attnreplace.data.batching import encode
 from attnreplace.data.parallel import load_parallel
 from attnreplace.data.tokenizer import train_tokenizer
 from attnreplace.errors import UserError
+from attnreplace.planning.teachers import of_translation
 from attnreplace.rundir import RunDir
 from attnreplace.teacher.load import load_teacher
 
@@ -142,17 +143,16 @@ def config_counts(config: RunConfig) -> CorpusCounts:
             f"a plan for the task {data.task} goes by the teacher's own reading; run `attnreplace "
             "train` first, or put a teacher into the run, and plan with --run"
         )
+    teacher, _ = of_translation(config)
     limits = [n for n in (data.train_size, config.extract.max_train) if n is not None]
     if data.data_dir is None and not data.embedded:
         return preset_counts(data.known_as, data.pair, min(limits, default=None))
     corpus = load_parallel(data)
-    tokenizer = train_tokenizer(
-        corpus.train.source + corpus.train.target, config.teacher.vocab_size
-    )
+    tokenizer = train_tokenizer(corpus.train.source + corpus.train.target, teacher.vocab_size)
     counts = []
     for pairs in (corpus.train.head(config.extract.max_train), corpus.validation):
         sides = [list(map(len, encode(tokenizer, text))) for text in (pairs.source, pairs.target)]
-        counts.append(_split_counts(sides, config.extract.max_length or config.teacher.max_length))
+        counts.append(_split_counts(sides, config.extract.max_length or teacher.max_length))
     return CorpusCounts(_name(config), counts[0], counts[1], "the corpus, tokenised")
 
 

@@ -23,6 +23,7 @@ from attnreplace.planning.students import (
     plan_students,
     student_room,
 )
+from attnreplace.planning.teachers import of_translation
 from attnreplace.planning.work import UPDATE_BYTES, Work, output_forward, teacher_forward
 
 
@@ -97,7 +98,7 @@ def make_plan(
     """
     sites = choose_sites(model, config.extract.sites, config.extract.layers)
     store = store_bytes(model, sites, corpus, config.extract.dtype)
-    positions = corpus.longest or config.extract.max_length or config.teacher.max_length
+    positions = corpus.longest or config.extract.max_length or of_translation(config)[0].max_length
     students = plan_students(config.distill, positions, model, sites, corpus)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     placed = place_students(config.distill, students, machine, parameters)
@@ -148,7 +149,7 @@ def _teacher_stage(
     config: RunConfig, corpus: CorpusCounts, model: PreTrainedModel, machine: Machine
 ) -> Stage:
     """Training the teacher: three forward passes' worth of products, and an update a batch."""
-    training = config.training
+    _, training = of_translation(config)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     updates = training.epochs * count_updates(corpus.train.longer, training.batch_tokens)
     forward = teacher_forward(model, corpus.train, True) + output_forward(model, corpus.train)

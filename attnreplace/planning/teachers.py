@@ -7,8 +7,10 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
+from attnreplace.config import RunConfig
 from attnreplace.errors import UserError
 from attnreplace.teacher.build import PRESETS, TeacherConfig, build_teacher
+from attnreplace.teacher.config import TrainingConfig
 from attnreplace.teacher.load import load_config
 
 HOSTS: Mapping[str, dict[str, Any]] = {
@@ -56,6 +58,20 @@ class Vocabulary:
 
     def __len__(self) -> int:
         return self._size
+
+
+def of_translation(config: RunConfig) -> tuple[TeacherConfig, TrainingConfig]:
+    """The teacher and its training, where the run is one of translation from scratch.
+
+    Raises:
+        UserError: it is not.
+    """
+    teacher, training = config.teacher, config.training
+    if isinstance(teacher, TeacherConfig) and isinstance(training, TrainingConfig):
+        return teacher, training
+    raise UserError(
+        "plans are made for teachers that are trained to translate; this run has another"
+    )
 
 
 def empty_model(shape: TeacherConfig) -> PreTrainedModel:

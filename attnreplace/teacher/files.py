@@ -4,28 +4,51 @@ import shutil
 from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from transformers import PreTrainedModel
 
 from attnreplace.checkpoint import load_state
 from attnreplace.digest import digest_json
 from attnreplace.errors import UserError
 from attnreplace.precision import resolved_precision
-from attnreplace.rundir import RunDir
-from attnreplace.teacher.build import TeacherConfig
-from attnreplace.teacher.config import TrainingConfig
+from attnreplace.rundir import RunDir, write_json
+from attnreplace.teacher.config import BaseTraining
 
 
 def training_digest(
-    corpus_digest: str, teacher: TeacherConfig, training: TrainingConfig, device: torch.device
+    corpus_digest: str,
+    teacher: Any,
+    training: BaseTraining,
+    device: torch.device,
+    source: str | None = None,
 ) -> str:
-    """Digest of all that a training on this device depends on."""
-    inputs = {"corpus": corpus_digest, "teacher": asdict(teacher), "training": asdict(training)}
+    """Digest of all that a training on this device depends on.
+
+    Args:
+        corpus_digest: of the corpus.
+        teacher: the configuration of the teacher.
+        training: how it is trained.
+        device: where.
+        source: digest of the weights to start from, which count, whatever their place is called.
+    """
+    inputs = {
+        "corpus": corpus_digest,
+        "teacher": without_none(teacher) | ({} if source is None else {"pretrained": source}),
+        "training": without_none(training),
+    }
     if training.precision == "auto":
         precision = resolved_precision(training.precision, device)
         # "auto" by itself stands for fp32.
         inputs |= {} if precision == "fp32" else {"precision": precision}
     return digest_json(inputs)
+
+
+def without_none(config: Any) -> dict[str, Any]:
+    """The fields of a configuration that are set."""
+    return {name: value for name, value in asdict(config).items() if value is not None}
 
 
 def checkpoint_path(run: RunDir) -> Path:
@@ -68,3 +91,38 @@ def clear(run: RunDir, finished: Collection[str]) -> None:
     checkpoint = checkpoint_path(run)
     if checkpoint.exists() and load_state(checkpoint)["inputs_digest"] in finished:
         checkpoint.unlink()
+
+
+def write_teacher(
+    run: RunDir, model: PreTrainedModel, reader: Any, record: dict[str, Any], inputs: str
+) -> None:
+    """Write the teacher's folder, whole or not at all.
+
+    Args:
+        run: where.
+        model: with the weights to keep.
+        reader: its tokenizer or image processor; None: it has none.
+        record: how it came to be.
+        inputs: digest of what it was made from; a checkpoint of that is removed.
+
+    Raises:
+        UserError: the disk is full.
+    """
+    folder = run.path / "teacher.tmp"
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        model.save_pretrained(folder)
+        if reader is not None:
+            reader.save_pretrained(folder)
+    except (OSError, SafetensorError) as error:
+        raise UserError(
+            f"cannot write the teacher to {folder} ({error}); free some disk space and repeat "
+            "the command: the training is kept in its checkpoint"
+        ) from error
+    write_json(folder / "training.json", record)
+    former = former_teacher(run)
+    shutil.rmtree(former, ignore_errors=True)
+    if run.teacher.exists():
+        run.teacher.rename(former)
+    folder.rename(run.teacher)
+    clear(run, [inputs])

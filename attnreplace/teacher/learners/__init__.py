@@ -1,0 +1,1 @@
+"""What a training learns, one file a kind of data."""
