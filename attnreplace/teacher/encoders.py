@@ -211,13 +211,12 @@ def library_config(reads: str, config: EncoderConfig, **settings: Any) -> PreTra
         UserError: no such model, or an impossible shape.
     """
     _, named = find_model(reads, config.model)
-    values = dict(named.fixed)
-    for field, value in (dict(named.shape) | config.given).items():
+    values, shape = dict(named.fixed), dict(named.shape) | config.given
+    if shape["d_model"] % (heads := shape.get("num_heads", 1)):
+        raise UserError(f"num_heads = {heads} does not divide d_model = {shape['d_model']}")
+    for field, value in shape.items():
         values |= dict.fromkeys(named.attributes(field), value)
     built = named.config(**values | settings)
-    heads = getattr(built, "num_attention_heads", 1)
-    if built.hidden_size % heads:
-        raise UserError(f"num_heads = {heads} does not divide d_model = {built.hidden_size}")
     if getattr(built, "image_size", 0) % getattr(built, "patch_size", 1):
         raise UserError(
             f"patch_size = {built.patch_size} does not divide image_size = {built.image_size}"
