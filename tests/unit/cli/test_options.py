@@ -1,4 +1,7 @@
+import pytest
+
 from attnreplace.distill.config import DistillConfig
+from attnreplace.errors import UserError
 from attnreplace.rundir import RunDir
 from attnreplace_cli.options import configure
 
@@ -14,3 +17,26 @@ def test_a_stage_makes_its_choices_anew_and_keeps_how_it_works(tmp_path):
     assert told == DistillConfig(layers="2", epochs=7)
     # `run` without a file repeats the whole.
     assert configure(run, {}).distill == run.config().distill
+
+
+def test_another_task_or_teacher_starts_anew(tmp_path):
+    run = RunDir(tmp_path)
+    configure(run, {}, ["teacher.d_model=32", "data.train_size=9"]).save(run.config_path)
+    image = configure(run, {"data": {"task": "image"}}, ["teacher.layers=2", "training.seed=4"])
+    assert (image.teacher.model, image.teacher.layers, image.teacher.d_model) == ("vit", 2, 64)
+    assert (image.data.train_size, image.training.seed) == (None, 4)
+    image.save(run.config_path)
+    # Kept until another teacher is named, whichever way.
+    assert configure(run, {}) == image
+    for options, assignments in (
+        ({"teacher": {"model": "gmlp"}}, []),
+        ({}, ["teacher.model=gmlp"]),
+    ):
+        gmlp = configure(run, options, assignments)
+        assert (gmlp.teacher.model, gmlp.teacher.layers, gmlp.training.seed) == ("gmlp", 6, 4)
+    found = configure(run, {"teacher": {"pretrained": "a/b"}})
+    assert (found.teacher.pretrained, found.training.learning_rate) == ("a/b", 3e-5)
+    with pytest.raises(UserError, match="model and pretrained name different teachers"):
+        configure(run, {"teacher": {"model": "gmlp", "pretrained": "a/b"}})
+    with pytest.raises(UserError, match="gate does not apply to vit"):
+        configure(run, {}, ["teacher.gate=split"])

@@ -1,0 +1,46 @@
+import pytest
+import transformers
+
+from attnreplace.config import RunConfig
+from attnreplace.data.config import EMBEDDED
+from attnreplace.errors import UserError
+from attnreplace.tasks import TASKS, Metric, get_task
+
+
+def test_every_kind_of_data_has_its_task():
+    assert set(TASKS) == set(EMBEDDED)
+    assert all(name == task.name for name, task in TASKS.items())
+    assert all(hasattr(transformers, task.auto_class) for task in TASKS.values())
+    with pytest.raises(UserError, match="unknown task 'asr'; valid: translation, mlm"):
+        get_task("asr")
+
+
+def test_the_best_is_the_first_of_equals():
+    assert Metric("bleu", "BLEU", True).best([1.0, 3.0, 3.0, 2.0]) == 1
+    assert Metric("perplexity", "perplexity", False).best([4.0, 3.0, 3.0, 9.0]) == 1
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("teacher", [{}, {"pretrained": "owner/name"}])
+def test_sections_of_every_task_round_trip(task, teacher, tmp_path):
+    config = RunConfig.from_dict({"data": {"task": task}, "teacher": teacher})
+    config.save(tmp_path / "config.toml")
+    assert RunConfig.load(tmp_path / "config.toml") == config
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"data": {"task": "image"}, "teacher": {"encoder_layers": 2}}, "unknown field"),
+        ({"data": {"task": "image"}, "teacher": {"preset": "tiny"}}, "presets are for translation"),
+        ({"data": {"task": "mlm"}, "teacher": {"model": "vit"}}, "no model 'vit' that reads text"),
+        ({"data": {"task": "mlm"}, "training": {"batch_tokens": 5}}, "unknown field"),
+        ({"teacher": {"model": "gmlp"}}, "unknown field 'model'; valid: norm"),
+        ({"teacher": {"pretrained": "a", "d_model": 8}}, "unknown field 'd_model'; valid: pretr"),
+        ({"data": {"task": "image"}, "training": {"augment": "cutout"}}, "valid: none, crop"),
+        ({"data": {"task": "mlm"}, "training": {"steps": 0}}, "steps must be at least 1"),
+    ],
+)
+def test_what_does_not_apply_is_refused(values, message):
+    with pytest.raises(UserError, match=message):
+        RunConfig.from_dict(values)
