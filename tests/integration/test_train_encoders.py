@@ -111,7 +111,7 @@ def test_images_are_learnt(tmp_path, values):
     values = values | {"training": training, "data": {**IMAGE["data"], "train_size": 240}}
     run, teacher = trained(tmp_path / "run", values)
     best = read_json(run.teacher / "training.json")["best"]
-    assert best["validation_accuracy"] > 50
+    assert best["validation_accuracy"] > 30
     assert teacher.model.config.id2label[3] == "3" and teacher.model.config.image_size == 8
 
 
