@@ -32,6 +32,7 @@ class Contents:
     error_values: Mapping[str, Mapping[str, float]]
     training: Sequence[Chart]
     trainings: Sequence[BundleTraining]
+    pictures: Sequence[Chart]
     samples: Sequence[Sample]
     settings: str | None
 
@@ -43,6 +44,7 @@ def page(contents: Contents) -> str:
         ("results", "Results", results_section(contents.results, contents.left_out)),
         ("layers", "Layer by layer", _layers(contents)),
         ("training", "Training", _training(contents)),
+        ("pictures", "What reads what", _pictures(contents)),
         ("settings", "How it was made", _settings(contents)),
     ]
     if contents.task == "translation":
@@ -122,13 +124,22 @@ def _training(contents: Contents) -> Markup:
     return join(parts)
 
 
+def _pictures(contents: Contents) -> Markup:
+    if not contents.pictures:
+        return missing("No pictures were made", "attnreplace report --pictures")
+    return _figures(contents.pictures, beside=False)
+
+
 def _settings(contents: Contents) -> Markup:
     content = provenance(contents.settings, contents.results, contents.trainings)
     return content or missing("No settings are recorded", "attnreplace train")
 
 
-def _figures(charts: Sequence[Chart]) -> Markup:
-    """Each chart for wide and for narrow screens; the style sheet shows one of the two."""
+def _figures(charts: Sequence[Chart], beside: bool = True) -> Markup:
+    """Each chart for wide and for narrow screens; the style sheet shows one of the two.
+
+    Several stand two beside each other where there is room, unless `beside` is False.
+    """
     figures = [
         tag(
             "figure",
@@ -138,4 +149,6 @@ def _figures(charts: Sequence[Chart]) -> Markup:
         )
         for chart in charts
     ]
-    return tag("div", *figures, class_="figures" if len(figures) > 1 else "figures alone")
+    return tag(
+        "div", *figures, class_="figures" if beside and len(figures) > 1 else "figures alone"
+    )

@@ -9,6 +9,7 @@ import tomli_w
 from attnreplace.errors import UserError
 from attnreplace.evaluate.record import record_path
 from attnreplace.report.parsing import parse_record
+from attnreplace.report.pictures.picture import WITH_TEXT
 from attnreplace.report.records import current_records, from_scratch
 from attnreplace.report.tables import markdown_table
 from attnreplace.rundir import RunDir, write_json
@@ -19,8 +20,8 @@ def publish(run: RunDir, folder: Path, beside: Sequence[RunDir] = ()) -> Path:
 
     Copied are the result records, the teacher's training record, every bundle's configuration and
     history, and the configuration without the place of the data on this machine; of runs `beside`
-    it the records of their teachers, as models trained from scratch. Translations, weights and
-    activations stay behind: they may hold text of corpora with a licence.
+    it the records of their teachers, as models trained from scratch. Translations, figures with
+    sentences, weights and activations stay behind: they may hold text of corpora with a licence.
 
     Returns:
         The table's file.
@@ -50,6 +51,8 @@ def publish(run: RunDir, folder: Path, beside: Sequence[RunDir] = ()) -> Path:
     settings["data"].pop("data_dir", None)
     (folder / "config.toml").write_text(tomli_w.dumps(settings), encoding="utf-8")
     for figure in sorted(run.path.glob("*.png")):
+        if figure.name.startswith(WITH_TEXT):
+            continue
         shutil.copyfile(figure, folder / figure.name)
     table = folder / "table.md"
     table.write_text(markdown_table([*records.values(), *scratch]), encoding="utf-8")

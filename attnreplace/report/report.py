@@ -11,6 +11,7 @@ from attnreplace.report.heatmap import errors_chart
 from attnreplace.report.html import Contents, page
 from attnreplace.report.palette import Styles, series_of
 from attnreplace.report.parsing import parse_records
+from attnreplace.report.pictures import load_charts
 from attnreplace.report.records import current_records, from_scratch
 from attnreplace.report.result import Result
 from attnreplace.report.samples import load_samples
@@ -60,10 +61,11 @@ def write_report(run: RunDir, beside: Sequence[RunDir] = ()) -> Path:
         error_values=errors,
         training=[chart for chart in training if chart],
         trainings=trainings,
+        pictures=load_charts(run),
         samples=load_samples(shown, run.results),
         settings=run.config_path.read_text(encoding="utf-8") if run.config_path.exists() else None,
     )
-    for chart in (*quality, contents.errors, *training):
+    for chart in (*quality, contents.errors, *training, *contents.pictures):
         if chart:
             chart.save_png(run.path / f"{chart.name}.png")
     write_text(run.report, page(contents))
