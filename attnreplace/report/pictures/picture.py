@@ -85,7 +85,7 @@ def save_pictures(path: Path, key: str, pictures: Iterable[Picture]) -> None:
         name = f"{len(tensors):04d}"
         # A copy: a safetensors file has no place for a tensor that another one shares.
         tensors[name] = torch.tensor(panel.values, dtype=torch.float32)
-        return {**asdict(replace(panel, values=np.empty(0))), "values": name}
+        return {**asdict(replace(panel, values=np.empty(0, np.float32))), "values": name}
 
     described = [
         {
