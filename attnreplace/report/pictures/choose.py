@@ -5,7 +5,7 @@ from statistics import fmean
 
 from attnreplace.evaluate.labels import FAMILY_WORDS, family_word
 from attnreplace.hosts import GROUPS, Group, Site
-from attnreplace.report.records import METHODS, position
+from attnreplace.methods import METHODS
 from attnreplace.splice.bundle import BundleConfig
 
 LAYERS = 2
@@ -51,7 +51,7 @@ def _choose(configs: Sequence[BundleConfig]) -> list[BundleConfig]:
     kinds: dict[str, set[tuple[str, ...]]] = {}
     for config in configs:
         kinds.setdefault(config.method, set()).add(_kind(config))
-    method = min(kinds, key=lambda name: (-len(kinds[name]), position(name, METHODS)))
+    method = min(kinds, key=lambda name: (-len(kinds[name]), list(METHODS).index(name)))
     best: dict[tuple[str, ...], BundleConfig] = {}
     for config in sorted(configs, key=lambda c: (_error(c), c.name)):
         if config.method == method:
@@ -64,7 +64,7 @@ def _kind(config: BundleConfig) -> tuple[str, ...]:
 
 
 def _order(kind: tuple[str, ...]) -> tuple[int, int]:
-    return len(kind), position(kind[0], list(FAMILY_WORDS))
+    return len(kind), list(FAMILY_WORDS).index(kind[0])
 
 
 def _details(config: BundleConfig) -> list[str]:
