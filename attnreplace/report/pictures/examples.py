@@ -96,5 +96,5 @@ def _text(teacher: Teacher, source: list[int], target: list[int] | None) -> Exam
 
 def _images(teacher: Any, images: Any) -> Examples:
     read = [images.array(i) for i in range(len(images))]
-    pixels = teacher.image_processor(images=read, return_tensors="pt")["pixel_values"]
+    pixels = teacher.image_processor(read, return_tensors="pt")["pixel_values"]
     return Examples([Example({"pixel_values": one[None]}, ()) for one in pixels], None)
