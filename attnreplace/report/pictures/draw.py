@@ -147,7 +147,9 @@ def _scale(picture: Picture, kind: str) -> Scale | None:
     values = [panel.values for panel in picture.panels if panel.kind == kind]
     if not values:
         return None
-    return Scale(kind, max(float(np.nanmax(np.abs(one))) for one in values) or 1.0)
+    most = max(float(np.nanmax(np.abs(one))) for one in values)
+    # Even shares of a row are to look even, not all at their most.
+    return Scale(kind, max(most, 0.25) if kind == "share" else most or 1.0)
 
 
 def _limits(panels: Sequence[Panel]) -> tuple[float, float]:

@@ -59,18 +59,19 @@ def site_pictures(
     queries = first.target if group != "encoder" else first.source
     keys = first.target if group == "decoder" else first.source
     where = Scope((group,)).title
+    noun = "sentence" if first.source else "image"
     of = {config.name: config.weights_digest for config, _ in bundles}
     names = f"Students: {', '.join(bundle_label(config) for config, _ in bundles)}."
     end = "" if group == "encoder" else f"_{group}"
     pictures = [
         Picture(
             f"{WITH_TEXT}attention{end}",
-            f"{where}: what reads what in one sentence",
+            f"{where}: what reads what in one {noun}",
             "Row: the position that is written; column: the position that is read"
             f"{' (source)' if group == 'cross' else ''}. The teacher\u2019s attention is the mean "
             "of its heads; sensitivity is how much an output changes with an input, the norm of "
             "the Jacobian, and all that is shown of students. Each row sums to one.",
-            f"Heat maps of attention and sensitivity in one sentence. {names}",
+            f"Heat maps of attention and sensitivity in one {noun}. {names}",
             [
                 Block(_heading(site), _panels(maps[0][site].reading, queries, keys))
                 for site in sites
@@ -84,7 +85,7 @@ def site_pictures(
                 f"attention_mean{end}",
                 f"{where}: what reads what on average",
                 f"The same by position, the mean of {len(maps) - 1} other "
-                f"{'sentences' if first.source else 'images'} of that length"
+                f"{noun}s of that length"
                 f"{'' if group == 'encoder' else ', targets cut to the shortest'}.",
                 f"Heat maps of the mean attention and sensitivity by position. {names}",
                 [Block(_heading(s), _panels(_mean([m[s] for m in maps[1:]]))) for s in sites],
@@ -103,7 +104,7 @@ def site_pictures(
                 f"{WITH_TEXT}tiny_attention{end}",
                 f"{where}: the small attention in aMLP",
                 "What the one small head inside the students reads, beside the teacher\u2019s "
-                "attention (mean of its heads), in the same sentence.",
+                f"attention (mean of its heads), in the same {noun}.",
                 "Heat maps of the small attention of aMLP students.",
                 tiny,
                 shown,

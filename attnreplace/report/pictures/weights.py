@@ -64,6 +64,8 @@ def weights_picture(
         if kind in ("dense", "token_mlp")
         else ""
     )
+    if toeplitz and patches:
+        toeplitz += " Patches count in reading order, so that neighbours across lines are far."
     return Picture(
         f"weights_{name}",
         f"Spatial weights of {label}",
