@@ -75,7 +75,11 @@ SizeOption = Annotated[
 ]
 FamilyOption = Annotated[
     str | None,
-    typer.Option("--family", help="shallow_ff, token_mlp, sgu, amlp; several with commas; or all."),
+    typer.Option(
+        "--family",
+        help="shallow_ff, token_mlp, sgu, amlp, gated, pairwise, tiny, gaussian, synthesizer, "
+        "random_synthesizer, linear_attention; several with commas; or all.",
+    ),
 ]
 SpatialOption = Annotated[
     str | None,

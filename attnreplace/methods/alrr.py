@@ -17,6 +17,7 @@ class ALRR(Method):
     """
 
     name = "alrr"
+    residual = True
     roles = ("hidden_states", "heads")
 
     def cut(self, location: Location, tensors: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:

@@ -21,6 +21,8 @@ class Method(ABC):
     """Keys of `Location.tensor_names`: the tensors that `cut` reads."""
     per_head: bool = False
     """Whether each head has a network of its own."""
+    residual: bool = False
+    """Whether the target is the input and something added to it."""
     groups: tuple[Group, ...] = GROUPS
     """The groups of sites at which the method works."""
 

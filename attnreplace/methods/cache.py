@@ -16,9 +16,10 @@ from attnreplace.errors import UserError
 class StateLayer(CacheLayerMixin):
     """A student's state of a batch of sentences: tensors with the batch first.
 
-    Their size does not depend on how many tokens were read: a shallow network keeps sums over them,
-    a token mixer room for as many as it has positions. The state stays on its device when a cache
-    is offloaded, a mixer's large one too.
+    Shallow networks and gates keep sums, whose size does not depend on how many tokens were read;
+    a token mixer keeps room for as many as it has positions, and what weighs tokens one by one
+    keeps something of each, which grows as keys and values do. The state stays on its device when a
+    cache is offloaded, a large one too.
     """
 
     is_sliding = False

@@ -14,6 +14,7 @@ class ELR(Method):
     """x -> the whole layer's output; only the stack's final norm stays."""
 
     name = "elr"
+    residual = True
     roles = ("hidden_states", "layer_output")
     groups = ("encoder",)
 

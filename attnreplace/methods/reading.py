@@ -124,12 +124,14 @@ class PerQuery:
         asked = cast(Any, student)
         if not isinstance(cache, EncoderDecoderCache):
             return asked.answer(x, asked.read_memory(*_aligned(memory, attention_mask)))
+        # The self-attention of this layer has counted the new tokens already.
+        start = cache.get_seq_length(self.layer) - x.shape[1]
         kept = state_layer(cache.cross_attention_cache, self.layer)
         if not cache.is_updated.get(self.layer):
             tokens, real = _aligned(memory, attention_mask)
             kept.keep(asked.read_memory(tokens, real), tokens.shape[1])
             cache.is_updated[self.layer] = True
-        return asked.answer(x, kept.state)
+        return asked.answer(x, kept.state, start)
 
 
 @dataclass(frozen=True)

@@ -65,14 +65,15 @@ def student_products(config: StudentConfig, counts: SplitCounts, axis: str) -> t
     """Operations of a forward pass over a split: of the first layer, and of all later ones.
 
     Only real tokens take part, so the counts are those of the tokens and not of the positions.
-    Token mixers have a norm before their first layer, which therefore counts among the later ones.
+    The other families have a norm before their first layer, which therefore counts among the later
+    ones.
 
     Args:
         axis: of the student's own tokens, "source" or "target".
     """
     tokens, width = counts.of(axis), config.hidden * config.groups
     if config.family != "shallow_ff":
-        return 0.0, _mixer_products(config, counts, tokens)
+        return 0.0, _mixer_products(config, counts, axis)
     rows = _rows(config, counts, axis)
     read = tokens if config.form in ("sentence", "prefix") else tokens + counts.source
     first = 2.0 * read * config.d_model * width
@@ -118,10 +119,24 @@ def _rows(config: StudentConfig, counts: SplitCounts, axis: str) -> int:
     return counts.pairs if at_once else counts.of(axis)
 
 
-def _mixer_products(config: StudentConfig, counts: SplitCounts, tokens: int) -> float:
-    """Every weight once a token: nearly so, for there are few that mix tokens."""
-    read = config.d_model * hidden_values(config) if config.form == "per-query" else 0
-    return 2.0 * (read * counts.source + (config.num_parameters() - read) * tokens)
+def _mixer_products(config: StudentConfig, counts: SplitCounts, axis: str) -> float:
+    """Every weight once a token: nearly so, for there are few that mix tokens.
+
+    But a gate's weights over the tokens belong to positions, of which a token has one; and pairs
+    of tokens, counted as those of sentences of the mean length, have a score for every head.
+    """
+    cross = config.form == "per-query"
+    tokens, others = counts.of(axis), counts.source if cross else counts.of(axis)
+    read = config.d_model * hidden_values(config)
+    if config.family == "gated":
+        rest = config.num_parameters() - config.positions * read
+        return 2.0 * (read * others + rest * tokens)
+    pairs = 0.0
+    if config.family == "pairwise":
+        blocks = config.groups * config.hidden_layers
+        pairs = tokens * others / max(1, counts.pairs) * config.hidden * config.heads * blocks
+    read *= cross
+    return 2.0 * (read * counts.source + (config.num_parameters() - read) * tokens + pairs)
 
 
 def teacher_forward(model: PreTrainedModel, counts: SplitCounts, decoder: bool) -> Work:

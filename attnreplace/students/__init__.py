@@ -8,7 +8,20 @@ from collections.abc import Mapping
 
 from attnreplace.errors import UserError
 from attnreplace.students.align import run_aligned
-from attnreplace.students.base import CROSS_FORMS, FORMS, SPATIAL, State, Student, StudentConfig
+from attnreplace.students.base import (
+    CROSS_FORMS,
+    FORMS,
+    KINDS,
+    SPATIAL,
+    Kind,
+    State,
+    Student,
+    StudentConfig,
+)
+from attnreplace.students.gated import Gated
+from attnreplace.students.gaussian import Gaussian
+from attnreplace.students.linear_attention import LinearAttention
+from attnreplace.students.pairwise import Pairwise
 from attnreplace.students.paper_ff import PaperFF
 from attnreplace.students.prefix_ff import PrefixFF
 from attnreplace.students.query_ff import QueryFF
@@ -17,13 +30,19 @@ from attnreplace.students.sentence_ff import SentenceFF
 from attnreplace.students.sgu import AMLP, SGU
 from attnreplace.students.shallow_ff import ShallowFF
 from attnreplace.students.sizes import (
+    NATURAL,
     SIZES,
     hidden_width,
     input_width,
     match_parameters,
     student_config,
 )
+from attnreplace.students.synthesizer import DenseSynthesizer, RandomSynthesizer
+from attnreplace.students.tiny import Tiny
 from attnreplace.students.token_mlp import TokenMLPStudent
+
+SITE_FORMS = ("sentence", "prefix", "per-query")
+"""A form for every group of sites."""
 
 FAMILIES: dict[str, Mapping[str, type[Student]]] = {
     "shallow_ff": {
@@ -35,27 +54,45 @@ FAMILIES: dict[str, Mapping[str, type[Student]]] = {
     "token_mlp": {"sentence": TokenMLPStudent, "prefix": TokenMLPStudent},
     "sgu": {"sentence": SGU, "prefix": SGU, "per-query": QueryGate},
     "amlp": {"sentence": AMLP, "prefix": AMLP, "per-query": QueryGateAttention},
+    "gated": dict.fromkeys(SITE_FORMS, Gated),
+    "pairwise": dict.fromkeys(SITE_FORMS, Pairwise),
+    "tiny": dict.fromkeys(SITE_FORMS, Tiny),
+    "gaussian": dict.fromkeys(SITE_FORMS, Gaussian),
+    "synthesizer": dict.fromkeys(SITE_FORMS, DenseSynthesizer),
+    "random_synthesizer": dict.fromkeys(SITE_FORMS, RandomSynthesizer),
+    "linear_attention": dict.fromkeys(SITE_FORMS, LinearAttention),
 }
-"""The class of every family and form. Of these `amlp` contains a small attention."""
+"""The class of every family and form; its `kind` says what it is, in the words of `KINDS`."""
 
 __all__ = [
     "AMLP",
     "CROSS_FORMS",
     "FAMILIES",
     "FORMS",
+    "KINDS",
+    "NATURAL",
     "SGU",
+    "SITE_FORMS",
     "SIZES",
     "SPATIAL",
+    "DenseSynthesizer",
+    "Gated",
+    "Gaussian",
+    "Kind",
+    "LinearAttention",
+    "Pairwise",
     "PaperFF",
     "PrefixFF",
     "QueryFF",
     "QueryGate",
     "QueryGateAttention",
+    "RandomSynthesizer",
     "SentenceFF",
     "ShallowFF",
     "State",
     "Student",
     "StudentConfig",
+    "Tiny",
     "TokenMLPStudent",
     "build_student",
     "hidden_width",

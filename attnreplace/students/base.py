@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
@@ -24,6 +24,15 @@ CROSS_FORMS = ("per-query", "paper")
 
 SPATIAL = ("toeplitz", "dense")
 """Weights over the tokens by their distance, or free ones for every pair of positions."""
+
+Kind = Literal["static", "gated", "pairwise", "attention"]
+KINDS: dict[Kind, str] = {
+    "static": "the weights over the tokens are fixed, or depend on positions alone",
+    "gated": "what is read is multiplied by a share that the query alone decides",
+    "pairwise": "a shallow network scores every pair of tokens, without dot product or softmax",
+    "attention": "contains attention, small or linear",
+}
+"""What students are, from the farthest from attention to the nearest: every table says it."""
 
 State = tuple[Tensor, ...]
 """What a student keeps between calls; the first dimension of every tensor is the batch's."""
@@ -51,9 +60,16 @@ class StudentConfig:
     """How many hidden layers each network has; a token mixer, blocks."""
     spatial: str = "toeplitz"
     """A name of `SPATIAL`: the weights over the tokens of the families with a spatial gate."""
+    heads: int = 1
+    """Heads among which a network shares out its outputs, in the families that have weights over
+    the tokens for each head."""
+    residual: bool = False
+    """Whether the target holds the input (ALRR, ELR): the families of natural size, whose output
+    is a mix of values, then add it."""
 
     def __post_init__(self) -> None:
-        for name in ("d_model", "d_out", "positions", "hidden", "groups", "hidden_layers"):
+        counts = ("d_model", "d_out", "positions", "hidden", "groups", "hidden_layers", "heads")
+        for name in counts:
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise UserError(f"a student's {name} must be a whole number from 1, not {value!r}")
@@ -61,6 +77,13 @@ class StudentConfig:
             raise UserError(
                 f"a student's output width {self.d_out} cannot be shared by {self.groups} groups"
             )
+        if self.d_out // self.groups % self.heads:
+            raise UserError(
+                f"a student's output width {self.d_out} cannot be shared by {self.groups} groups "
+                f"of {self.heads} heads"
+            )
+        if self.residual and (self.groups > 1 or self.d_out != self.d_model):
+            raise UserError("a student with a residual has one group, as wide as its input")
         if self.form not in FORMS:
             raise UserError(f"no student form {self.form!r}; valid forms: {', '.join(FORMS)}")
         if self.spatial not in SPATIAL:
@@ -83,8 +106,17 @@ class Student(nn.Module, ABC):
     (`students.align` sees to that where a host pads on the left).
     """
 
+    kind: ClassVar[Kind] = "static"
+    """What it is, a name of `KINDS`."""
     contains_attention: ClassVar[bool] = False
-    """Whether a small attention is part of it: such a student is not free of attention."""
+    """Whether its kind is "attention": such a student is not free of it."""
+    bounds_queries: ClassVar[bool] = False
+    """Whether its form "per-query" has weights for every position of a query. The others answer at
+    any position; N is then the longest memory alone."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.contains_attention = cls.kind == "attention"
 
     def __init__(self, config: StudentConfig) -> None:
         super().__init__()
@@ -127,7 +159,8 @@ class Student(nn.Module, ABC):
         Raises:
             SequenceTooLong: there are more columns than the student has positions.
         """
-        self.check_length(x.shape[1])
+        if self.limits_input:
+            self.check_length(x.shape[1])
         padding = ~mask.unsqueeze(-1)
         if memory is not None:
             self.check_length(memory.shape[1])
@@ -144,8 +177,9 @@ class Student(nn.Module, ABC):
             start: the position of the first column.
 
         Returns:
-            `(batch, new, d_out)` in the dtype of `x`, and the state for the next positions. Its
-            size does not depend on how many there were (but with the token mixers on N).
+            `(batch, new, d_out)` in the dtype of `x`, and the state for the next positions. Of the
+            shallow networks, gates and linear attention it does not grow with how many there were;
+            of the others it has room for N tokens, or grows (the family's file says which).
 
         Raises:
             SequenceTooLong: the last position is beyond those of the student.
@@ -164,14 +198,23 @@ class Student(nn.Module, ABC):
         """
         raise NotImplementedError(f"a student of form {self.config.form!r} has no answers")
 
-    def answer(self, x: Tensor, share: State) -> Tensor:
-        """What `forward` gives at any positions, `(batch, new, d_out)`. Form "per-query".
+    def answer(self, x: Tensor, share: State, start: int = 0) -> Tensor:
+        """What `forward` gives at the next positions, `(batch, new, d_out)`. Form "per-query".
 
         Args:
             x: the input at these positions, `(batch, new, d_model)`, no padding.
             share: what `read_memory` gave.
+            start: the position of the first column, where the student tells positions apart.
+
+        Raises:
+            SequenceTooLong: the last position is beyond those of a student that `bounds_queries`.
         """
         raise NotImplementedError(f"a student of form {self.config.form!r} has no answers")
+
+    @property
+    def limits_input(self) -> bool:
+        """Whether the input, not the memory alone, is limited to N tokens."""
+        return self.config.form != "per-query" or self.bounds_queries
 
     def check_length(self, length: int) -> None:
         """Refuse more tokens than there are positions.

@@ -1,4 +1,4 @@
-"""What the token mixers have in common as students: groups, depth, padding, steps.
+"""What the students but the shallow networks have in common: groups, depth, padding, steps.
 
 A network is a stack of blocks: `hidden_layers` of them, those before the last with a residual; the
 last gives the output. Groups are networks side by side.
@@ -49,7 +49,7 @@ class CrossBlock(nn.Module):
         """The share of a memory, `(batch, source, d_model)` with `real` `(batch, source)`."""
 
     @abstractmethod
-    def answer(self, x: Tensor, share: State) -> Tensor:
+    def answer(self, x: Tensor, share: State, start: int) -> Tensor:
         """As `Student.answer`."""
 
 
@@ -92,7 +92,8 @@ class MixerStudent(Student):
             hidden = x
             for block in first:
                 hidden = hidden + step(block, hidden)
-            outputs.append(step(last, hidden))
+            out = step(last, hidden)
+            outputs.append(out + hidden if self.config.residual else out)
         return torch.cat(outputs, -1)
 
 
@@ -130,16 +131,18 @@ class CrossMixer(MixerStudent):
         """Map `(batch, seq, d_model)` and `(batch, source, d_model)` to `(batch, seq, d_out)`."""
         if memory is None:
             raise TypeError("this student reads a memory")
-        return self._answer(x, self._share(memory))
+        return self._answer(x, self._share(memory), 0)
 
     def read_memory(self, memory: Tensor, memory_mask: Tensor) -> State:
         """See the base class; how large it is, the family's file says."""
         self.check_length(memory.shape[1])
         return self._share(memory.masked_fill(~memory_mask.unsqueeze(-1), 0))
 
-    def answer(self, x: Tensor, share: State) -> Tensor:
+    def answer(self, x: Tensor, share: State, start: int = 0) -> Tensor:
         """See the base class."""
-        return self._answer(x, share).to(x.dtype)
+        if self.bounds_queries:
+            self.check_length(start + x.shape[1])
+        return self._answer(x, share, start).to(x.dtype)
 
     def _share(self, memory: Tensor) -> State:
         real = real_tokens(memory)
@@ -148,13 +151,32 @@ class CrossMixer(MixerStudent):
             part for stack in stacks for block in stack for part in block.read(memory, real)
         )
 
-    def _answer(self, x: Tensor, share: State) -> Tensor:
+    def _answer(self, x: Tensor, share: State, start: int) -> Tensor:
         left = iter(share)
 
         def step(block: CrossBlock, hidden: Tensor) -> Tensor:
-            return block.answer(hidden, tuple(islice(left, block.kept)))
+            return block.answer(hidden, tuple(islice(left, block.kept)), start)
 
         return self.run(x, step)
+
+
+class EveryMixer(SelfMixer, CrossMixer):
+    """All three of these forms, for families whose blocks are a `SelfBlock` and a `CrossBlock`."""
+
+    def mix(self, x: Tensor, memory: Tensor | None) -> Tensor:
+        """As the form has it."""
+        way = CrossMixer if self.config.form == "per-query" else SelfMixer
+        return way.mix(self, x, memory)
+
+    def read_memory(self, memory: Tensor, memory_mask: Tensor) -> State:
+        """See the base class."""
+        way = CrossMixer if self.config.form == "per-query" else Student
+        return way.read_memory(self, memory, memory_mask)
+
+    def answer(self, x: Tensor, share: State, start: int = 0) -> Tensor:
+        """See the base class."""
+        way = CrossMixer if self.config.form == "per-query" else Student
+        return way.answer(self, x, share, start)
 
 
 def real_tokens(x: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ class QueryFF(ShallowFF):
         self.check_length(memory.shape[1])
         return self._share(memory.masked_fill(~memory_mask.unsqueeze(-1), 0))
 
-    def answer(self, x: Tensor, share: State) -> Tensor:
+    def answer(self, x: Tensor, share: State, start: int = 0) -> Tensor:
         """See the base class."""
         return self._answer(x, share).to(x.dtype)
 

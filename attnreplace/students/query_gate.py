@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from attnreplace.models.mixers import TinyAttention
 from attnreplace.models.mixers.spatial import INITIAL_STD
-from attnreplace.students.base import State, StudentConfig
+from attnreplace.students.base import Kind, State, StudentConfig
 from attnreplace.students.mixer import EPS, CrossBlock, CrossMixer, normed
 from attnreplace.students.sgu import attention_parameters, attention_size
 
@@ -64,27 +64,21 @@ class QueryGateBlock(CrossBlock):
         share = F.linear(gated, weight, self.rows.bias).transpose(1, 2)
         if self.attention is None:
             return (share,)
-        weights, biases = self.attention.qkv.weight, self.attention.qkv.bias
-        size = self.attention.out.in_features
-        return share, F.linear(read, weights[size:], biases[size:]), real
+        return share, self.attention.read(read), real
 
-    def answer(self, x: Tensor, share: State) -> Tensor:
+    def answer(self, x: Tensor, share: State, start: int) -> Tensor:
         """See the base class."""
         query = normed(x, self.norm)
         gate = torch.matmul(self.choose(query), share[0])
         if self.attention is not None:
-            gate = gate + self._attend(self.attention, query, *share[1:])
+            gate = gate + self.attention.answer(query, *share[1:])
         return self.project(F.gelu(self.expand(query)) * gate)
-
-    def _attend(self, attention: TinyAttention, x: Tensor, kept: Tensor, real: Tensor) -> Tensor:
-        size = attention.out.in_features
-        query = F.linear(x, attention.qkv.weight[:size], attention.qkv.bias[:size])
-        key, value = kept.to(query.dtype).chunk(2, dim=-1)
-        return attention.attend(query, key, value, real[:, None].expand(-1, x.shape[1], -1))
 
 
 class QueryGate(CrossMixer):
     """The form "per-query" of `sgu`; `StudentConfig.spatial` has no part in it."""
+
+    kind: ClassVar[Kind] = "gated"
 
     @classmethod
     def block(cls, config: StudentConfig, d_out: int) -> QueryGateBlock:
@@ -104,4 +98,4 @@ class QueryGate(CrossMixer):
 class QueryGateAttention(QueryGate):
     """The form "per-query" of `amlp`: not a student free of attention."""
 
-    contains_attention: ClassVar[bool] = True
+    kind: ClassVar[Kind] = "attention"

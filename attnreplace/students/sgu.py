@@ -11,7 +11,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from attnreplace.models.mixers import GatedMLP
-from attnreplace.students.base import State, StudentConfig
+from attnreplace.students.base import Kind, State, StudentConfig
 from attnreplace.students.mixer import EPS, SelfBlock, SelfMixer, normed
 
 
@@ -78,7 +78,7 @@ class SGU(SelfMixer):
 class AMLP(SGU):
     """Spatial gating with a small attention: not a student free of attention."""
 
-    contains_attention: ClassVar[bool] = True
+    kind: ClassVar[Kind] = "attention"
 
 
 def attention_parameters(config: StudentConfig) -> int:

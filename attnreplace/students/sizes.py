@@ -1,7 +1,22 @@
 """The sizes of a student, as data (Bozic et al., arXiv 2311.10642).
 
-They are those of the shallow networks. Another family takes the width with which it has as many
-parameters, so that a size costs the same memory in all of them.
+They are those of the shallow networks. The families whose weights over the tokens belong to
+positions take the width with which they have as many parameters, so that a size costs the same
+memory in all of them.
+
+The families of `NATURAL` do not: what weighs pairs, or a few heads of values, by weights that all
+positions share would need widths of hundreds of times the model's to have as many, and would be
+something else. They have sizes of their own, by the measure of the attention that is replaced,
+whose queries, keys and values have 3 d (d + 1) parameters. With 8 heads, N = 50 and d = 128 that is
+49,536, and at cross-attention by ALR, in thousands, they have
+
+                          xs     s     m     l     xl
+    pairwise            21.3  25.5  34.0  51.0   84.9
+    tiny                 2.7   4.8   8.9  17.1   33.6
+    gaussian             8.8  17.1  33.5  66.3  132.0
+    synthesizer         21.7  25.9  34.4  51.3   85.1
+    random_synthesizer  18.6  20.2  23.4  29.8   42.6
+    linear_attention    21.2  25.3  33.5  50.0   83.1
 """
 
 from dataclasses import replace
@@ -28,6 +43,30 @@ WIDEST = 512
 """No token mixer is wider than this many times its input. Its weights are shared by all tokens, so
 that the largest sizes would take widths of thousands of times the model's; they fall short of their
 counts instead, and where two sizes reach the bound they are the same."""
+
+
+STEPS = {
+    "xs": Fraction(1, 4),
+    "s": Fraction(1, 2),
+    "m": Fraction(1),
+    "l": Fraction(2),
+    "xl": Fraction(4),
+}
+"""Width in terms of that of size M, in the families of `NATURAL`."""
+
+NATURAL = {
+    "pairwise": Fraction(1, 2),
+    "tiny": Fraction(1, 8),
+    "gaussian": Fraction(1, 2),
+    "synthesizer": Fraction(1, 4),
+    "random_synthesizer": Fraction(1, 16),
+    "linear_attention": Fraction(1, 2),
+}
+"""Width of size M as a share of d_model, in the families whose parameters are not matched. Groups
+share it; features are a head's, so that heads share these always; a rank is not shared."""
+
+HEADS = ("pairwise", "synthesizer", "random_synthesizer", "linear_attention")
+"""Those with weights over the tokens for each head."""
 
 
 def hidden_width(size: str, width: int, per_head: bool = False) -> int:
@@ -102,7 +141,22 @@ def student_config(
     )
     if family == shallow.family:
         return shallow
+    if family in NATURAL:
+        return _natural(replace(shallow, family=family), method, size, location)
     return match_parameters(replace(shallow, family=family, spatial=spatial), shallow)
+
+
+def _natural(
+    config: StudentConfig, method: "Method", size: str, location: "Location"
+) -> StudentConfig:
+    """A configuration with the width of its own family."""
+    family = config.family
+    heads = location.num_heads if family in HEADS and not method.per_head else 1
+    sharing = 1 if family == "random_synthesizer" else config.groups
+    if family == "linear_attention":
+        sharing = location.num_heads
+    hidden = NATURAL[family] * STEPS[size] * config.d_model / sharing
+    return replace(config, hidden=max(1, int(hidden)), heads=heads, residual=method.residual)
 
 
 def match_parameters(config: StudentConfig, other: StudentConfig) -> StudentConfig:

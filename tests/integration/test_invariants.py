@@ -33,7 +33,7 @@ from attnreplace.splice.bundle import BundleConfig, build_students, save_bundle
 from attnreplace.splice.pretrained import load_spliced_pretrained
 from attnreplace.splice.removed import remove_attention
 from attnreplace.splice.splice import load_spliced, splice
-from attnreplace.students import student_config
+from attnreplace.students import FAMILIES, student_config
 
 POSITIONS = 12
 VOCABULARY, PAD, BOS, EOS = 40, 1, 0, 2
@@ -53,9 +53,11 @@ class Case:
     method: str
     group: str
     form: str = "per-query"
+    family: str = "shallow_ff"
 
     def __str__(self) -> str:
-        return "-".join([self.method, self.group] + [self.form] * (self.group == "cross"))
+        words = [self.method, self.group] + [self.form] * (self.group == "cross")
+        return "-".join(words + [self.family] * (self.family != "shallow_ff"))
 
     @property
     def causal(self) -> bool:
@@ -75,6 +77,14 @@ CASES = [
 ]
 WHOLE = [Case("alrr", "encoder"), Case("alr", "decoder"), Case("aslr", "cross")]
 """No attention left."""
+FAMILY_CASES = [
+    Case(method, group, family=family)
+    for family in FAMILIES
+    if family != "shallow_ff"
+    for method, group in (("alr", "decoder"), ("alrr", "decoder"), ("alr", "cross"))
+    if {"decoder": "prefix", "cross": "per-query"}[group] in FAMILIES[family]
+]
+"""The other families, where there is a cache; not for every method and host."""
 
 every_host = pytest.mark.parametrize("model_type", CLASSES)
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
@@ -143,14 +153,19 @@ def bundle_config(
     host, method = host_for(model), METHODS[case.method]
     students = {
         str(site): student_config(
-            method, "m", host.locate(model, site), POSITIONS, cross_form=case.form
+            method,
+            "m",
+            host.locate(model, site),
+            POSITIONS,
+            family=case.family,
+            cross_form=case.form,
         )
         for site in case.sites(layers)
     }
     return BundleConfig(
         name=str(case),
         method=case.method,
-        family="shallow_ff",
+        family=case.family,
         size="m",
         positions=POSITIONS,
         students=students,
@@ -218,7 +233,7 @@ class Oracle(nn.Module):
     def read_memory(self, memory: Tensor, memory_mask: Tensor) -> tuple[Tensor, ...]:
         return memory, memory_mask
 
-    def answer(self, x: Tensor, share: tuple[Tensor, ...]) -> Tensor:
+    def answer(self, x: Tensor, share: tuple[Tensor, ...], start: int = 0) -> Tensor:
         return self(x, all_real(x), *share)
 
 
@@ -378,6 +393,26 @@ def test_later_target_tokens_change_no_earlier_logit(model_type: str, cases: lis
     # The paper's form of cross-attention reads them.
     assert torch.equal(first[:, :3], second[:, :3]) == all(case.causal for case in cases)
     assert not torch.equal(first[:, 3:], second[:, 3:])
+
+
+@pytest.mark.parametrize("case", FAMILY_CASES, ids=str)
+def test_families_decode_as_they_read(case: Case) -> None:
+    """With a cache or without, beams and all; more padding and later tokens change nothing."""
+    model, batch = tiny_model("m2m_100"), sentences([7, 4])
+    spliced = with_students(model, case)
+    ids = targets(2)
+    ids[:, 3:] = 5
+    with torch.no_grad():
+        before, after = logits(spliced, batch), spliced(**batch, decoder_input_ids=ids).logits
+    assert torch.equal(after[:, :3], before[:, :3])
+    assert not torch.equal(after[:, 3:], before[:, 3:])
+    padded = logits(spliced, sentences([7, 4], "left", extra=POSITIONS))
+    torch.testing.assert_close(padded, before, atol=1e-10, rtol=0)
+    assert (before - logits(model, batch)).abs().max() > 1e-2
+    cached, plain = (
+        translated(spliced, batch, num_beams=3, use_cache=cache) for cache in (True, False)
+    )
+    assert torch.equal(cached, plain)
 
 
 @every_host

@@ -63,6 +63,27 @@ class TinyAttention(nn.Module):
         key, value = kept[:, :end].to(query.dtype).chunk(2, dim=-1)
         return self.attend(query, key, value, allowed), (kept,)
 
+    def read(self, memory: Tensor) -> Tensor:
+        """Keys and values of another sequence, `(batch, source, 2 * size)`."""
+        size = self.out.in_features
+        return F.linear(memory, self.qkv.weight[size:], self.qkv.bias[size:])
+
+    def answer(self, x: Tensor, kept: Tensor, real: Tensor) -> Tensor:
+        """Attend to another sequence.
+
+        Args:
+            x: `(batch, new, d_in)`.
+            kept: what `read` gave.
+            real: which of its tokens are real, `(batch, source)` bool.
+
+        Returns:
+            `(batch, new, d_out)`.
+        """
+        size = self.out.in_features
+        query = F.linear(x, self.qkv.weight[:size], self.qkv.bias[:size])
+        key, value = kept.to(query.dtype).chunk(2, dim=-1)
+        return self.attend(query, key, value, real[:, None].expand(-1, x.shape[1], -1))
+
     def attend(self, query: Tensor, key: Tensor, value: Tensor, allowed: Tensor) -> Tensor:
         """The attention itself.
 

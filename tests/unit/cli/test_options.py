@@ -1,9 +1,18 @@
+from typing import get_args
+
 import pytest
 
 from attnreplace.distill.config import DistillConfig
 from attnreplace.errors import UserError
 from attnreplace.rundir import RunDir
-from attnreplace_cli.options import configure
+from attnreplace.students import FAMILIES
+from attnreplace_cli.options import FamilyOption, configure, families
+
+
+def test_the_help_names_every_family():
+    """Which it cannot ask the registry for: that would load torch before every command."""
+    _, option = get_args(FamilyOption)
+    assert option.help.split(";")[0].split(", ") == families("all") == list(FAMILIES)
 
 
 def test_a_stage_makes_its_choices_anew_and_keeps_how_it_works(tmp_path):

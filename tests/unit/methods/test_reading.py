@@ -32,7 +32,7 @@ class Recorder(nn.Module):
         self.calls.append(("read", (memory[..., 0].tolist(), memory_mask.tolist())))
         return (memory.sum(1),)
 
-    def answer(self, x: Tensor, share: tuple[Tensor, ...]) -> Tensor:
+    def answer(self, x: Tensor, share: tuple[Tensor, ...], start: int = 0) -> Tensor:
         self.calls.append(("answer", x.shape[1]))
         return x + share[0][:, None]
 

@@ -65,6 +65,11 @@ def test_a_students_operations_are_nearly_those_that_are_counted(form, groups, h
         ("sgu", "prefix"),
         ("sgu", "per-query"),
         ("amlp", "per-query"),
+        ("gated", "sentence"),
+        ("gated", "prefix"),
+        ("gated", "per-query"),
+        ("pairwise", "prefix"),
+        ("pairwise", "per-query"),
     ],
 )
 def test_a_mixers_operations_are_nearly_those_that_are_counted(family, form, groups):

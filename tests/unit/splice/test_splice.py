@@ -98,7 +98,34 @@ def test_positions(teacher: PreTrainedModel, make_config: MakeConfig) -> None:
         config = make_config("alr", group=group, positions=positions)
         splice(teacher, config, build_students(config, seed=0))
         limits.append((source_positions(teacher), target_positions(teacher)))
-    assert limits == [(8, None), (8, 7), (5, 5)]
+    assert limits == [(8, None), (8, 7), (5, 7)]
+
+
+@pytest.mark.parametrize(
+    ("family", "form", "target"),
+    [
+        ("shallow_ff", "per-query", None),
+        ("shallow_ff", "paper", 5),
+        ("sgu", "per-query", None),
+        ("random_synthesizer", "per-query", 5),
+    ],
+)
+def test_who_limits_the_target_at_cross_attention(
+    teacher: PreTrainedModel, make_config: MakeConfig, family: str, form: str, target: int | None
+) -> None:
+    """Who reads the whole target at once, and who has weights for its positions."""
+    config = make_config("alr", group="cross", form=form, positions=5)
+    students = {
+        site: dataclasses.replace(student, family=family)
+        for site, student in config.students.items()
+    }
+    config = dataclasses.replace(config, family=family, students=students)
+    splice(teacher, config, build_students(config, seed=0))
+    assert (source_positions(teacher), target_positions(teacher)) == (5, target)
+    if target is None:
+        batch = torch.full((1, 4), 5), torch.full((1, 9), 5)
+        with torch.no_grad():
+            assert teacher(batch[0], decoder_input_ids=batch[1]).logits.isfinite().all()
 
 
 def test_overlap_is_refused(teacher: PreTrainedModel, make_bundle: MakeBundle) -> None:

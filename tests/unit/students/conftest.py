@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from attnreplace.students import CROSS_FORMS, ShallowFF, Student, StudentConfig, build_student
+from attnreplace.students.sizes import HEADS
 
 POSITIONS, D_MODEL = 7, 4
 
@@ -118,7 +119,10 @@ def _network(student: ShallowFF, group: int, read: Tensor) -> Tensor:
 
 @pytest.fixture(scope="session")
 def make_mixer() -> Callable[..., Student]:
-    """A seeded token mixer of 7 positions and width 4, no parameter of a special value."""
+    """A seeded student of 7 positions and width 4, no parameter of a special value.
+
+    Two heads a network in the families that have such.
+    """
 
     def make_mixer(
         family: str,
@@ -127,10 +131,21 @@ def make_mixer() -> Callable[..., Student]:
         hidden_layers: int = 1,
         spatial: str = "toeplitz",
         dtype: torch.dtype = torch.float64,
+        residual: bool = False,
     ) -> Student:
         torch.manual_seed(0)
         config = StudentConfig(
-            family, D_MODEL, 4, POSITIONS, 6, groups, form, hidden_layers, spatial
+            family,
+            D_MODEL,
+            4,
+            POSITIONS,
+            6,
+            groups,
+            form,
+            hidden_layers,
+            spatial,
+            heads=2 if family in HEADS else 1,
+            residual=residual,
         )
         student = build_student(config).double()
         with torch.no_grad():

@@ -288,7 +288,15 @@ def test_inference_mode(form: str, make: Make, draw: Draw, naive: Naive) -> None
         torch.testing.assert_close(got, want, atol=1e-10, rtol=0)
 
 
-@every_form
+def test_a_query_may_be_at_any_position(make: Make, draw: Draw, naive: Naive) -> None:
+    student, inputs = make("per-query"), draw("per-query", [9], [7])
+    torch.testing.assert_close(
+        student(**inputs)[:, 8:],
+        student(**inputs | {"x": inputs["x"][:, 8:], "mask": inputs["mask"][:, 8:]}),
+    )
+
+
+@pytest.mark.parametrize("form", [form for form in FORMS if form != "per-query"])
 def test_too_long_is_one_clear_line(form: str, make: Make, draw: Draw) -> None:
     student = make(form)
     with pytest.raises(SequenceTooLong, match=r"8 tokens .* 7 positions") as error:

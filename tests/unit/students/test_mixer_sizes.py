@@ -1,4 +1,4 @@
-"""Token mixers have as many parameters as the shallow networks of the same size."""
+"""Most families have as many parameters as the shallow networks of a size; others their own."""
 
 import pytest
 import torch
@@ -7,10 +7,18 @@ from transformers import M2M100Config, M2M100ForConditionalGeneration, PreTraine
 from attnreplace.errors import UserError
 from attnreplace.hosts import Location, Site, host_for
 from attnreplace.methods import METHODS
-from attnreplace.students import FAMILIES, SIZES, StudentConfig, build_student, student_config
-from attnreplace.students.sizes import WIDEST
+from attnreplace.students import (
+    FAMILIES,
+    NATURAL,
+    SIZES,
+    StudentConfig,
+    build_student,
+    student_config,
+)
+from attnreplace.students.sizes import HEADS, WIDEST
 
 MIXERS = [family for family in FAMILIES if family != "shallow_ff"]
+MATCHED = [family for family in MIXERS if family not in NATURAL]
 SITES = {
     "sentence": Site("encoder", "self", 0),
     "prefix": Site("decoder", "self", 0),
@@ -18,6 +26,9 @@ SITES = {
 }
 every_row = pytest.mark.parametrize(
     ("family", "form"), [(family, form) for family in MIXERS for form in FAMILIES[family]]
+)
+matched_row = pytest.mark.parametrize(
+    ("family", "form"), [(family, form) for family in MATCHED for form in FAMILIES[family]]
 )
 
 
@@ -52,11 +63,12 @@ def built(config: StudentConfig) -> int:
 @pytest.mark.parametrize("spatial", ["toeplitz", "dense"])
 @pytest.mark.parametrize(("groups", "hidden_layers"), [(1, 1), (8, 1), (2, 3)])
 def test_count(family: str, form: str, spatial: str, groups: int, hidden_layers: int) -> None:
-    config = StudentConfig(family, 24, 16, 9, 11, groups, form, hidden_layers, spatial)
+    heads = 2 if family in HEADS else 1
+    config = StudentConfig(family, 24, 16, 9, 11, groups, form, hidden_layers, spatial, heads=heads)
     assert config.num_parameters() == built(config)
 
 
-@every_row
+@matched_row
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(("method", "hidden_layers"), [("alr", 1), ("alr", 2), ("aslr", 1)])
 def test_as_many_as_the_shallow_network(
@@ -78,13 +90,15 @@ def test_as_many_as_the_shallow_network(
         assert abs(ratio - 1) < (0.02 if size == "xs" else 0.005)
 
 
-@every_row
+@matched_row
 def test_only_the_largest_sizes_are_too_wide(family: str, form: str) -> None:
+    """Never a gate, whose weights belong to positions as the shallow network's do."""
     widths = [
         student_config(METHODS["alr"], size, location(form), 50, family=family).hidden
         for size in ("xs", "s", "m", "l", "xl")
     ]
-    assert widths[0] < widths[1] < widths[2] < widths[3] <= widths[4] == WIDEST * 128
+    assert widths[0] < widths[1] < widths[2] < widths[3] <= widths[4]
+    assert (widths[4] == WIDEST * 128) == (family != "gated")
 
 
 @pytest.mark.parametrize(
@@ -97,11 +111,38 @@ def test_only_the_largest_sizes_are_too_wide(family: str, form: str) -> None:
         ("sgu", "per-query", "m", 14029, 5_446_772),
         ("sgu", "sentence", "xl", 65536, 25_428_501),
         ("amlp", "sentence", "xs", 821, 339_230),
+        ("gated", "per-query", "m", 818, 5_448_520),
+        ("gated", "prefix", "s", 51, 340_300),
+        ("pairwise", "per-query", "m", 64, 33_992),
+        ("pairwise", "sentence", "xs", 16, 21_016),
+        ("tiny", "prefix", "m", 16, 8_624),
+        ("gaussian", "per-query", "l", 128, 66_305),
+        ("synthesizer", "per-query", "m", 32, 34_352),
+        ("random_synthesizer", "sentence", "m", 8, 23_168),
+        ("linear_attention", "prefix", "l", 16, 49_792),
     ],
 )
 def test_golden(family: str, form: str, size: str, hidden: int, parameters: int) -> None:
     config = student_config(METHODS["alr"], size, location(form), 50, family=family)
     assert (config.hidden, config.num_parameters()) == (hidden, parameters)
+
+
+@pytest.mark.parametrize("family", NATURAL)
+@pytest.mark.parametrize("form", SITES)
+@pytest.mark.parametrize("method", ["alr", "aslr", "alrr"])
+def test_natural_sizes(family: str, form: str, method: str) -> None:
+    """Up to M about no more than what is replaced: q, k, v, and the way out where it goes too."""
+    counts = []
+    for size in SIZES:
+        config = student_config(METHODS[method], size, location(form), 50, family=family)
+        assert config.num_parameters() == built(config)
+        counts.append(config.num_parameters())
+        assert config.residual == (method == "alrr")
+        assert config.groups == (8 if method == "aslr" else 1)
+        assert config.heads == (8 if family in HEADS and method != "aslr" else 1)
+    assert counts == sorted(counts)
+    assert method == "aslr" or len(set(counts)) == 5
+    assert counts[2] < (4 if method == "alrr" else 3) * 128 * 129
 
 
 @every_row
@@ -110,7 +151,7 @@ def test_never_narrower_than_one(family: str, form: str) -> None:
     place = location(form, model(8, 2))
     config = student_config(METHODS["alr"], "xs", place, 12, family=family)
     assert config.hidden >= 1
-    wider = student_config(METHODS["alr"], "m", place, 12, family=family)
+    wider = student_config(METHODS["alr"], "xl", place, 12, family=family)
     assert wider.hidden > config.hidden
     build_student(config)
 

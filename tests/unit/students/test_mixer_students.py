@@ -1,4 +1,4 @@
-"""What holds for the token mixers of every family and form."""
+"""What holds for every family and form but the shallow networks."""
 
 import dataclasses
 from collections.abc import Callable
@@ -10,6 +10,9 @@ from torch import Tensor
 from attnreplace.errors import SequenceTooLong, UserError
 from attnreplace.students import (
     FAMILIES,
+    KINDS,
+    NATURAL,
+    SITE_FORMS,
     State,
     Student,
     StudentConfig,
@@ -25,6 +28,15 @@ every_row = pytest.mark.parametrize(
     ("family", "form"), [(family, form) for family in MIXERS for form in FAMILIES[family]]
 )
 every_family = pytest.mark.parametrize("family", MIXERS)
+WEIGHTS = [(family, "toeplitz") for family in MIXERS] + [("sgu", "dense"), ("amlp", "dense")]
+"""Families, each with the weights over the tokens that it can have."""
+BLIND = ("gaussian", "random_synthesizer")
+"""Those whose students of cross-attention do not look at the query."""
+KIND = {
+    "token_mlp": "static", "sgu": "static", "amlp": "attention", "gated": "gated",
+    "pairwise": "pairwise", "tiny": "attention", "gaussian": "static", "synthesizer": "gated",
+    "random_synthesizer": "static", "linear_attention": "attention",
+}  # fmt: skip
 cross_families = pytest.mark.parametrize(
     "family", [family for family in MIXERS if "per-query" in FAMILIES[family]]
 )
@@ -45,6 +57,11 @@ def cast(inputs: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
     return {name: x.to(dtype) if x.is_floating_point() else x for name, x in inputs.items()}
 
 
+def sees_the_query(student: Student) -> bool:
+    """Whether the output at a position depends on the input there."""
+    return student.config.form != "per-query" or student.config.family not in BLIND
+
+
 @every_row
 @pytest.mark.parametrize(("groups", "hidden_layers"), [(1, 1), (2, 2)])
 def test_padding_is_neither_read_nor_written(
@@ -61,10 +78,13 @@ def test_padding_is_neither_read_nor_written(
     out = student(**inputs)
     assert torch.equal(out, clean)
     assert (out[padding] == 0).all()
-    gradients = torch.autograd.grad(out.square().sum(), [inputs["x"], *student.parameters()])
+    sources = [inputs["x"], *student.parameters()]
+    gradients = torch.autograd.grad(
+        out.square().sum(), sources, allow_unused=True, materialize_grads=True
+    )
     assert all(gradient.isfinite().all() for gradient in gradients)
     assert (gradients[0][padding] == 0).all()
-    assert (gradients[0][inputs["mask"]] != 0).any()
+    assert (gradients[0][inputs["mask"]] != 0).any() == sees_the_query(student)
 
 
 @every_row
@@ -95,11 +115,13 @@ def test_an_empty_memory_or_sentence_is_finite(
     assert all(p.grad is None or p.grad.isfinite().all() for p in student.parameters())
 
 
-@pytest.mark.parametrize("spatial", ["toeplitz", "dense"])
 @pytest.mark.parametrize(
     ("dtype", "autocast"), [(torch.float32, False), (torch.float32, True), (torch.float64, False)]
 )
-@every_row
+@pytest.mark.parametrize(
+    ("family", "form", "spatial"),
+    [(f, form, spatial) for f, spatial in WEIGHTS for form in FAMILIES[f]],
+)
 def test_no_output_bit_depends_on_a_later_token(
     family: str,
     form: str,
@@ -119,25 +141,64 @@ def test_no_output_bit_depends_on_a_later_token(
             after = student(**inputs | {"x": x})
             same = torch.equal(after[:, :position], before[:, :position])
             assert same == (form != "sentence")
-            assert not torch.equal(after[:, position], before[:, position])
+            changed = not torch.equal(after[:, position], before[:, position])
+            assert changed == sees_the_query(student)
+
+
+@every_row
+def test_a_gap_is_not_read(family: str, form: str, make_mixer: Make, draw: Draw) -> None:
+    """Padding between real tokens, as a mask may have it."""
+    student = make_mixer(family, form)
+    inputs = draw(form, [7], [7])
+    inputs["memory_mask" if form == "per-query" else "mask"][:, 2] = False
+    read = "memory" if form == "per-query" else "x"
+    before = student(**inputs)
+    inputs[read] = inputs[read].clone()
+    inputs[read][:, 2] += 1e3
+    assert torch.equal(student(**inputs), before)
 
 
 @every_row
 def test_reads_what_it_is_said_to_read(
     family: str, form: str, make_mixer: Make, draw: Draw
 ) -> None:
-    """Every position depends on the first token of what it reads."""
+    """Every position depends on the first token of what it reads; a Gaussian, while it is near."""
     student = make_mixer(family, form)
     inputs = draw(form, [7], [7])
     before = student(**inputs)
     inputs["memory" if form == "per-query" else "x"][:, 0] += torch.randn(4).double()
-    assert ((student(**inputs) - before).abs().amax(-1) > 1e-6).all()
+    near = 4 if family == "gaussian" else 7
+    assert ((student(**inputs) - before).abs().amax(-1)[:, :near] > 1e-6).all()
 
 
-@every_family
+SUMS = ("gated", "linear_attention")
+"""Those whose states do not grow, with N or with the sentence."""
+
+
+def widths(config: StudentConfig) -> list[int]:
+    """Channels that each block of each network gives."""
+    return [*[4] * (config.hidden_layers - 1), 4 // config.groups] * config.groups
+
+
+def kept(family: str, width: int, end: int) -> list[tuple[int, ...]]:
+    """What a block that gives so many channels keeps of three sentences of `end` tokens."""
+    return {
+        "token_mlp": [(3, 7, 4), (3, 7, 4)],
+        "sgu": [(3, 7, 6)],
+        "amlp": [(3, 7, 6), (3, 7, 2)],
+        "gated": [(3, 6)],
+        "pairwise": [(3, end, width + 6)],
+        "tiny": [(3, 7, 12)],
+        "gaussian": [(3, end, 6)],
+        "synthesizer": [(3, end, width)],
+        "random_synthesizer": [(3, end, width)],
+        "linear_attention": [(3, 2, 12, width // 2), (3, 2, 12)],
+    }[family]
+
+
+@pytest.mark.parametrize(("family", "spatial"), WEIGHTS)
 @pytest.mark.parametrize("split", [[7], [1] * 7, [3, 1, 1, 2], [1, 6]], ids=str)
 @pytest.mark.parametrize(("groups", "hidden_layers"), [(1, 1), (2, 2)])
-@pytest.mark.parametrize("spatial", ["toeplitz", "dense"])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-4)])
 def test_decodes_from_any_split(
     family: str,
@@ -156,9 +217,11 @@ def test_decodes_from_any_split(
     got, states = decode(student, inputs["x"], split)
     assert got.dtype == dtype
     torch.testing.assert_close(got, want, atol=tolerance, rtol=tolerance)
-    widths = {"token_mlp": (4, 4), "sgu": (6,), "amlp": (6, 2)}[family]
-    shapes = [(3, 7, width) for width in widths] * (groups * hidden_layers)
-    assert all([tuple(tensor.shape) for tensor in state] == shapes for state in states)
+    ends = [sum(split[: step + 1]) for step in range(len(split))]
+    for end, state in zip(ends, states, strict=True):
+        shapes = [shape for width in widths(student.config) for shape in kept(family, width, end)]
+        assert [tuple(tensor.shape) for tensor in state] == shapes
+        assert family not in SUMS or all(tensor.dtype == dtype for tensor in state)
 
 
 @every_family
@@ -205,6 +268,18 @@ def test_decodes_no_further_than_its_positions(family: str, make_mixer: Make, dr
         student.decode(x[:, :1], state, 7)
 
 
+def shared(family: str, width: int) -> list[tuple[int, ...]]:
+    """The share of three memories of six tokens in a block that gives so many channels."""
+    if family == "sgu":
+        return [(3, 16, 6)]
+    if family == "amlp":
+        return [(3, 16, 6), (3, 6, 2), (3, 6)]
+    shapes = kept(family, width, 6)
+    if family == "tiny":
+        shapes = [(3, 6, 12)]
+    return shapes if family in SUMS else [*shapes, (3, 6)]
+
+
 @cross_families
 @pytest.mark.parametrize("split", [[7], [1] * 7, [2, 5]], ids=str)
 @pytest.mark.parametrize(("groups", "hidden_layers"), [(1, 1), (2, 2)])
@@ -216,9 +291,13 @@ def test_per_query_answers_as_forward(
     want = student(**inputs)
     memory = inputs["memory"].masked_fill(~inputs["memory_mask"].unsqueeze(-1), float("nan"))
     share = student.read_memory(memory, inputs["memory_mask"])
-    shapes = {"sgu": [(3, 16, 6)], "amlp": [(3, 16, 6), (3, 6, 2), (3, 6)]}[family]
-    assert [tuple(tensor.shape) for tensor in share] == shapes * (groups * hidden_layers)
-    parts = [student.answer(part, share) for part in inputs["x"].split(split, 1)]
+    shapes = [shape for width in widths(student.config) for shape in shared(family, width)]
+    assert [tuple(tensor.shape) for tensor in share] == shapes
+    starts = [sum(split[:step]) for step in range(len(split))]
+    parts = [
+        student.answer(part, share, start)
+        for part, start in zip(inputs["x"].split(split, 1), starts, strict=True)
+    ]
     torch.testing.assert_close(torch.cat(parts, 1), want, atol=1e-10, rtol=0)
     rows = torch.tensor([1, 1, 2])
     share = tuple(tensor.index_select(0, rows) for tensor in share)
@@ -229,16 +308,31 @@ def test_per_query_answers_as_forward(
 @every_row
 def test_too_long_is_one_clear_line(family: str, form: str, make_mixer: Make, draw: Draw) -> None:
     student = make_mixer(family, form)
-    inputs = [draw(form, [8], [7])]
+    inputs = [draw(form, [8], [7])] if student.limits_input else []
     if form == "per-query":
         inputs.append(draw(form, [7], [8]))
-        memory = inputs[1]["memory"], inputs[1]["memory_mask"]
+        memory = inputs[-1]["memory"], inputs[-1]["memory_mask"]
         with pytest.raises(SequenceTooLong, match="8 tokens"):
             student.read_memory(*memory)
     for some in inputs:
         with pytest.raises(SequenceTooLong, match=r"8 tokens .* 7 positions") as error:
             student(**some)
         assert "\n" not in str(error.value)
+
+
+@cross_families
+def test_answers_at_any_position(family: str, make_mixer: Make, draw: Draw) -> None:
+    """Beyond N too, but where positions of queries have weights."""
+    student = make_mixer(family, "per-query")
+    inputs = draw("per-query", [9], [7])
+    share = student.read_memory(inputs["memory"], inputs["memory_mask"])
+    if family == "random_synthesizer":
+        with pytest.raises(SequenceTooLong, match="9 tokens"):
+            student.answer(inputs["x"][:, 8:], share, 8)
+        return
+    whole = student(**inputs)
+    torch.testing.assert_close(student.answer(inputs["x"][:, 8:], share, 8), whole[:, 8:])
+    assert whole.abs().amax(-1).gt(1e-3).all()
 
 
 @every_row
@@ -330,7 +424,28 @@ def test_missing_forms_are_named() -> None:
 
 
 @every_row
-def test_says_whether_it_contains_an_attention(family: str, form: str, make_mixer: Make) -> None:
+def test_says_what_it_is(family: str, form: str, make_mixer: Make) -> None:
     student = make_mixer(family, form)
-    assert student_class(student.config).contains_attention == (family == "amlp")
-    assert any("qkv" in name for name in student.state_dict()) == (family == "amlp")
+    kind = "gated" if (family, form) == ("sgu", "per-query") else KIND[family]
+    assert student_class(student.config).kind == kind
+    assert kind in KINDS
+    assert student_class(student.config).contains_attention == (kind == "attention")
+    assert any("qkv" in name for name in student.state_dict()) == (family in ("amlp", "tiny"))
+
+
+@pytest.mark.parametrize("family", NATURAL)
+@pytest.mark.parametrize("form", SITE_FORMS)
+def test_a_residual_is_added(family: str, form: str, make_mixer: Make, draw: Draw) -> None:
+    """What is left when nothing is read."""
+    student = make_mixer(family, form, residual=True)
+    inputs = draw(form, [7, 4], [7, 5])
+    sizes = {name: tensor.shape for name, tensor in student.named_parameters()}
+    assert student.config.num_parameters() == sum(shape.numel() for shape in sizes.values())
+    assert not torch.allclose(student(**inputs), inputs["x"])
+    last = next(
+        name for name in ("project", "attention.out") if f"networks.0.0.{name}.bias" in sizes
+    )
+    with torch.no_grad():
+        student.get_submodule(f"networks.0.0.{last}").weight.zero_()
+        student.get_submodule(f"networks.0.0.{last}").bias.zero_()
+    torch.testing.assert_close(student(**inputs), inputs["x"] * inputs["mask"][..., None])

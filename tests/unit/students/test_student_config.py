@@ -18,6 +18,9 @@ GOOD = StudentConfig("shallow_ff", 4, 4, 5, 6, 2)
         ({"positions": 2.5}, "positions must be a whole number from 1, not 2.5"),
         ({"hidden_layers": 0}, "hidden_layers must be a whole number from 1, not 0"),
         ({"groups": 3}, "width 4 cannot be shared by 3 groups"),
+        ({"heads": 0}, "heads must be a whole number from 1, not 0"),
+        ({"heads": 4}, "width 4 cannot be shared by 2 groups of 4 heads"),
+        ({"residual": True}, "a residual has one group, as wide as its input"),
         ({"spatial": "circulant"}, "'circulant'; valid ones: toeplitz, dense"),
         ({"form": "suffix"}, "'suffix'; valid forms: sentence, prefix, per-query, paper"),
     ],
@@ -41,7 +44,8 @@ def test_survives_json() -> None:
 
 def test_configurations_without_form_and_depth_are_the_encoders() -> None:
     old = dataclasses.asdict(GOOD)
-    del old["form"], old["hidden_layers"], old["spatial"]
+    for name in ("form", "hidden_layers", "spatial", "heads", "residual"):
+        del old[name]
     assert StudentConfig(**old) == GOOD
     assert (GOOD.form, GOOD.hidden_layers, GOOD.spatial) == ("sentence", 1, "toeplitz")
     assert set(build_student(GOOD).state_dict()) == {
