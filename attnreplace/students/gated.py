@@ -3,13 +3,12 @@ r"""What is read times what asks: the flattened network of this project with a g
 The first layer of a shallow network adds a share of the memory, a product of its flattened tokens,
 and a share of the query. Here they are multiplied:
 
-    y_i = V LN( LeakyReLU(M_i) * (Q LN(x_i) + q) ) + v,    M_i = sum_j W_j LN(m_j) + w,
+    y_i = V LN( LeakyReLU(M_i * (Q LN(x_i) + q)) ) + v,    M_i = sum_j W_j LN(m_j) + w,
 
 so that every hidden unit is a weighted sum of the tokens, by weights that belong to positions,
 which the query lets through or not: gMLP's gate (Liu et al., arXiv 2105.08050) across two
 sequences, and a tensor of rank `hidden` from tokens and query to output. m is the memory, all of x
-in the encoder, and x up to position i in the decoder, where M_i is a running sum. It starts with
-gates near one.
+in the encoder, and x up to position i in the decoder, where M_i is a running sum.
 
 Tokens are normalised one by one, so that there are no moments of the whole to account for.
 """
@@ -46,7 +45,6 @@ class ShareBlock(SelfBlock, CrossBlock):
         bound = 1 / math.sqrt(positions * d_model)
         nn.init.uniform_(self.weight, -bound, bound)
         nn.init.uniform_(self.bias, -bound, bound)
-        nn.init.ones_(self.query.bias)
 
     def forward(self, x: Tensor, real: Tensor) -> Tensor:
         """See the base class."""
@@ -88,8 +86,8 @@ class ShareBlock(SelfBlock, CrossBlock):
     def _finish(self, x: Tensor, sums: Tensor) -> Tensor:
         """From M without w, `(batch, new or 1, hidden)`, to the output."""
         gate = self.query(normed(x, self.norm))
-        shares = F.leaky_relu(sums + self.bias, SLOPE)
-        return self.project(normed(shares * gate, self.norm_hidden))
+        hidden = F.leaky_relu((sums + self.bias) * gate, SLOPE)
+        return self.project(normed(hidden, self.norm_hidden))
 
 
 class Gated(EveryMixer):

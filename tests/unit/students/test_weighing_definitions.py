@@ -19,7 +19,7 @@ FAMILIES = (
 def gate(block: Any, x: Tensor, memory: Tensor, i: int) -> Tensor:
     read = block.norm_memory(memory)
     sums = block.bias + sum(token @ block.weight[j] for j, token in enumerate(read))
-    hidden = F.leaky_relu(sums, 0.01) * block.query(block.norm(x[i]))
+    hidden = F.leaky_relu(sums * block.query(block.norm(x[i])), 0.01)
     return block.project(block.norm_hidden(hidden))
 
 
