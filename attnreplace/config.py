@@ -20,6 +20,7 @@ from attnreplace.tasks import get_task
 from attnreplace.teacher.build import teacher_config
 from attnreplace.teacher.config import BaseTraining, TrainingConfig
 from attnreplace.teacher.train import AnyTeacher
+from attnreplace.tune.config import TuneConfig
 
 C = TypeVar("C")
 
@@ -36,6 +37,7 @@ class RunConfig:
     training: BaseTraining = field(default_factory=TrainingConfig)
     extract: ExtractConfig = field(default_factory=ExtractConfig)
     distill: DistillConfig = field(default_factory=DistillConfig)
+    tune: TuneConfig = field(default_factory=TuneConfig)
     evaluate: EvalConfig = field(default_factory=EvalConfig)
 
     @classmethod

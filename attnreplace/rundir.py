@@ -74,6 +74,11 @@ class RunDir:
         return self.path / "students"
 
     @property
+    def tuned(self) -> Path:
+        """One folder a spliced model that was tuned."""
+        return self.path / "tuned"
+
+    @property
     def results(self) -> Path:
         """One JSON record an evaluation."""
         return self.path / "results"

@@ -21,6 +21,7 @@ from attnreplace_cli import (
     run,
     train,
     translate,
+    tune,
 )
 from attnreplace_cli.console import err
 
@@ -42,6 +43,7 @@ app.command()(run.run)
 app.command()(train.train)
 app.command()(extract.extract)
 app.command()(distill.distill)
+app.command()(tune.tune)
 app.command("eval")(evaluate.evaluate)
 app.command()(report.report)
 app.command()(translate.translate)

@@ -213,6 +213,7 @@ CHOICES = {
         "seeds",
         "online",
     ),
+    "tune": ("system", "name", "losses", "weights", "train", "order", "start", "targets", "seed"),
     "evaluate": ("beams", "test_sets", "systems", "baselines", "cost", "over_long"),
 }
 """Which things a stage works on. Its command takes what it is not told from the defaults that

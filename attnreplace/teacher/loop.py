@@ -3,6 +3,7 @@
 import dataclasses
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,11 +19,9 @@ from attnreplace.checkpoint import (
 )
 from attnreplace.precision import resolved_precision
 from attnreplace.progress import Progress
-from attnreplace.rundir import RunDir
 from attnreplace.schedule import learning_rate
 from attnreplace.tasks.base import Metric
 from attnreplace.teacher.config import BaseTraining
-from attnreplace.teacher.files import checkpoint_path
 from attnreplace.teacher.learners.base import Learner
 
 
@@ -45,30 +44,35 @@ class TrainingLoop:
     """One training, from its checkpoint if there is one of the same inputs.
 
     Args:
-        run: where the checkpoint lies.
         learner: what is learnt.
         metric: which epoch is the best.
         config: how it is optimised.
+        checkpoint: the file to go on from, and to write to.
         inputs: digest of all that the training depends on.
         progress: shows it.
+        what: is trained, for people.
     """
 
     def __init__(
         self,
-        run: RunDir,
         learner: Learner,
         metric: Metric,
         config: BaseTraining,
+        checkpoint: Path,
         inputs: str,
         progress: Progress,
+        what: str = "teacher",
     ) -> None:
+        self.what = what
         self.learner, self.metric, self.config = learner, metric, config
         self.inputs, self.progress = inputs, progress
         self.accelerator = Accelerator(cpu=not torch.accelerator.is_available())
         self.bf16 = resolved_precision(config.precision, self.accelerator.device) == "bf16"
         torch.manual_seed(config.seed)
         self.model = learner.build()
-        self.weights: dict[str, Tensor] = dict(self.model.named_parameters())
+        self.weights: dict[str, Tensor] = {
+            name: weight for name, weight in self.model.named_parameters() if weight.requires_grad
+        }
         self.best = {name: weight.detach().clone() for name, weight in self.weights.items()}
         optimizer = torch.optim.AdamW(
             learner.parameter_groups(self.model, config.weight_decay),
@@ -79,7 +83,7 @@ class TrainingLoop:
         )
         self.parallel, self.optimizer = self.accelerator.prepare(self.model, optimizer)
         self.counters = _Counters()
-        self.checkpoint_path = checkpoint_path(run)
+        self.checkpoint_path = checkpoint
         self._resume()
 
     def execute(self) -> None:
@@ -121,8 +125,8 @@ class TrainingLoop:
         world, rank = self.accelerator.num_processes, self.accelerator.process_index
         started = saved = time.monotonic()
         before = counters.seconds
-        self.parallel.train()
-        description = f"teacher, epoch {counters.epoch + 1}/{config.epochs}"
+        self.learner.begin(self.parallel, counters.epoch)
+        description = f"{self.what}, epoch {counters.epoch + 1}/{config.epochs}"
         with self.progress.task(description, len(batches), counters.batch) as task:
             for batch in batches[counters.batch :]:
                 counters.rate = learning_rate(
@@ -144,6 +148,8 @@ class TrainingLoop:
                     share, counts = examples[:1], 0
                 loss = self.learner.loss(self._forward, share) * counts
                 self.accelerator.backward(loss * (world / max(1, weight)))
+                for parameter in self.learner.withheld(counters.epoch):
+                    parameter.grad = None
                 self.accelerator.clip_grad_norm_(self.model.parameters(), config.max_grad_norm)
                 self.optimizer.step()
                 self.optimizer.zero_grad()

@@ -18,6 +18,7 @@ from attnreplace.teacher.config import BaseTraining
 from attnreplace.teacher.encoders import EncoderConfig
 from attnreplace.teacher.files import (
     check_checkpoint,
+    checkpoint_path,
     clear,
     lock_path,
     training_digest,
@@ -115,7 +116,7 @@ def _train(
             _adopt(run, source, record)
     else:
         learner = task.learner(corpus, teacher, training)
-        loop = TrainingLoop(run, learner, task.metric, training, inputs, progress)
+        loop = TrainingLoop(learner, task.metric, training, checkpoint_path(run), inputs, progress)
         loop.execute()
         if state.is_main_process:
             _write(run, learner, loop, record)

@@ -2,7 +2,7 @@
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -48,6 +48,10 @@ class Learner(ABC):
         """What the loss of these examples is divided by: how many things are predicted."""
 
     @abstractmethod
+    def predicted(self, examples: Sequence[Any]) -> Tensor:
+        """Which of the model's logits the loss is of: bool, their shape without the classes."""
+
+    @abstractmethod
     def loss(self, forward: Forward, examples: Sequence[Any]) -> Tensor:
         """The loss in training, summed over what is predicted; a scalar."""
 
@@ -56,6 +60,14 @@ class Learner(ABC):
         self, model: PreTrainedModel, forward: Forward, progress: Progress
     ) -> dict[str, float]:
         """`validation_loss` and `validation_<metric>`; the model is in eval mode."""
+
+    def begin(self, network: nn.Module, epoch: int) -> None:
+        """Make the network ready for an epoch."""
+        network.train()
+
+    def withheld(self, epoch: int) -> Iterable[nn.Parameter]:
+        """Weights that have gradients but are not to change in an epoch."""
+        return ()
 
     def record(self, model: PreTrainedModel) -> dict[str, Any]:
         """What the record of the training says besides."""

@@ -133,6 +133,10 @@ class MaskedLMLearner(TextLearner):
         """Masked tokens."""
         return sum(label != IGNORED for _, labels in examples for label in labels)
 
+    def predicted(self, examples: Sequence[tuple[list[int], list[int]]]) -> Tensor:
+        """The masked tokens, `(batch, seq)`."""
+        return pad([labels for _, labels in examples], IGNORED)[0] != IGNORED
+
     def _validation_examples(self) -> list[Any]:
         masked = mask_blocks(self.validation, self.reader, VALIDATION_MASKS)
         return list(zip(*masked, strict=True))
@@ -163,6 +167,10 @@ class ClassificationLearner(TextLearner):
     def weight(self, examples: Sequence[tuple[list[int], int]]) -> int:
         """Texts."""
         return len(examples)
+
+    def predicted(self, examples: Sequence[tuple[list[int], int]]) -> Tensor:
+        """Every text."""
+        return torch.ones(len(examples), dtype=torch.bool)
 
     def _validation_examples(self) -> list[Any]:
         return list(zip(self.validation, self.corpus.validation.labels or [], strict=True))

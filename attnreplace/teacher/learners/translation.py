@@ -79,6 +79,10 @@ class TranslationLearner(Learner):
         """Tokens of the target."""
         return sum(len(target) for _, target in examples)
 
+    def predicted(self, examples: Sequence[Example]) -> Tensor:
+        """The tokens of the target, `(batch, seq)`."""
+        return pad([target for _, target in examples], self.reader.pad_token_id)[1].bool()
+
     def loss(self, forward: Forward, examples: Sequence[Example]) -> Tensor:
         """Cross-entropy with label smoothing."""
         return self._loss(forward, examples, self.config.label_smoothing)

@@ -1,0 +1,102 @@
+"""How a spliced model is tuned."""
+
+from dataclasses import dataclass, field
+
+from attnreplace.errors import UserError
+from attnreplace.hosts import GROUPS
+from attnreplace.teacher.config import BaseTraining
+
+LOSSES = {"kl": 1.0, "ce": 0.3, "hidden": 1.0, "forced": 1.0}
+"""What a spliced model can minimise, and how much each usually counts."""
+TRAINED = ("students", "norms", "all")
+STARTS = ("distilled", "untrained", "scratch")
+TARGETS = ("reference", "teacher")
+
+
+@dataclass(frozen=True)
+class TuneConfig(BaseTraining):
+    """Optimisation of a spliced model as a whole; batches are those of `[training]`."""
+
+    system: str = ""
+    """What is tuned, as `evaluate.systems`: "alr-m+alr-m-decoder"."""
+    name: str = ""
+    """The folder in `tuned`; empty: follows from what is done."""
+    losses: list[str] = field(default_factory=lambda: ["kl", "ce"])
+    """"kl" to the teacher's predictions, "ce" with the targets, "hidden": the relative error of
+    what leaves the stacks, "forced": that of the students' outputs, on the inputs that the spliced
+    model itself gives them (alone, no gradient passes from one student to another)."""
+    weights: list[float] = field(default_factory=list)
+    """How much each of the losses counts; empty: kl 1, ce 0.3, hidden 1, forced 1."""
+    temperature: float = 1.0
+    """Of both predictions in "kl"."""
+    train: str = "students"
+    """What changes: "students", "norms" (and all norms of the model) or "all"."""
+    order: list[str] = field(default_factory=list)
+    """Groups of sites whose students set out one after the other, each after an equal share of
+    the epochs, as ["encoder", "decoder", "cross"]; empty: all at once."""
+    start: str = "distilled"
+    """From "distilled" students, from the same "untrained", or from "scratch": nothing of the model
+    was ever trained."""
+    targets: str = "reference"
+    """The corpus's translations, or the "teacher"'s own (Kim and Rush 2016)."""
+    target_beam: int = 1
+    """Beam width of the teacher's own translations."""
+    epochs: int = 3
+    """Passes over the training data, at most."""
+    learning_rate: float = 5e-4
+    """Peak of the schedule."""
+    warmup_steps: int = 50
+    """Updates of linear warm-up."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for what, chosen, valid in (
+            ("losses", self.losses, tuple(LOSSES)),
+            ("train", [self.train], TRAINED),
+            ("start", [self.start], STARTS),
+            ("targets", [self.targets], TARGETS),
+            ("order", self.order, GROUPS),
+        ):
+            for name in chosen:
+                if name not in valid:
+                    raise UserError(f"tune.{what}: unknown {name!r}; valid: {', '.join(valid)}")
+        if not self.losses:
+            raise UserError(f"tune.losses is empty; valid: {', '.join(LOSSES)}")
+        if self.weights and len(self.weights) != len(self.losses):
+            raise UserError(
+                f"tune.weights has {len(self.weights)} numbers for {len(self.losses)} losses; "
+                "give one for each, or none"
+            )
+        if self.temperature <= 0 or self.target_beam < 1:
+            raise UserError("tune.temperature must be positive and tune.target_beam at least 1")
+
+    @property
+    def epsilon_of_adam(self) -> float:
+        """The usual one."""
+        return 1e-8
+
+    @property
+    def weight_of(self) -> dict[str, float]:
+        """How much each loss counts, by name."""
+        weights = self.weights or [LOSSES[name] for name in self.losses]
+        return dict(zip(self.losses, weights, strict=True))
+
+    def groups_in(self, epoch: int) -> list[str]:
+        """The groups of sites whose students learn in an epoch (from 0)."""
+        if not self.order:
+            return list(GROUPS)
+        return self.order[: 1 + epoch * len(self.order) // self.epochs]
+
+    @property
+    def summary(self) -> str:
+        """What sets it apart, for people: "kl+ce, all weights, scratch"."""
+        words = ["+".join(self.losses)]
+        if self.train != "students":
+            words.append({"norms": "students and norms", "all": "all weights"}[self.train])
+        if self.order:
+            words.append(", then ".join(self.order))
+        if self.targets == "teacher":
+            words.append("teacher's translations")
+        if self.start != "distilled":
+            words.append({"untrained": "from untrained", "scratch": "from scratch"}[self.start])
+        return ", ".join(words)

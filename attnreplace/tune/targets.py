@@ -1,0 +1,76 @@
+"""The teacher's own translations of the training set: sequence-level distillation.
+
+Kim and Rush, "Sequence-Level Knowledge Distillation", arXiv 1606.07947.
+"""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from attnreplace.data.corpus import Corpus, Pairs
+from attnreplace.digest import digest_json
+from attnreplace.errors import UserError
+from attnreplace.evaluate.translate import translate
+from attnreplace.progress import Progress
+from attnreplace.rundir import RunDir
+from attnreplace.teacher.load import Teacher
+
+CHUNK = 512
+"""Sentences translated between two writes."""
+
+
+def with_own_translations(
+    run: RunDir, teacher: Teacher, corpus: Corpus, beam: int, progress: Progress
+) -> Corpus:
+    """The corpus with the teacher's translations in place of the training set's.
+
+    They are kept in the run, sentence by sentence as JSON lines behind one that says what they were
+    made from; interrupted, the next call goes on.
+
+    Raises:
+        UserError: the disk is full.
+    """
+    path = run.path / f"translations.beam{beam}.jsonl"
+    made_from = digest_json([teacher.digest, teacher.tokenizer_digest, corpus.digest, beam])
+    done = _read(path, made_from)
+    source = corpus.train.source
+    with progress.task("the teacher's translations", len(source), len(done)) as task:
+        try:
+            with path.open("w" if not done else "r+", encoding="utf-8") as file:
+                # Written anew, which drops a line that was cut short.
+                file.truncate(0)
+                file.write("".join(f"{json.dumps(v)}\n" for v in [made_from, *done]))
+                while len(done) < len(source):
+                    more = source[len(done) : len(done) + CHUNK]
+                    hypotheses = translate(
+                        teacher.model,
+                        teacher.tokenizer,
+                        more,
+                        beam=beam,
+                        max_length=teacher.max_length,
+                        over_long="truncate",
+                    ).hypotheses
+                    file.write("".join(f"{json.dumps(line)}\n" for line in hypotheses))
+                    file.flush()
+                    done += hypotheses
+                    task.advance(len(more))
+        except OSError as error:
+            raise UserError(
+                f"cannot write {path} ({error.strerror}); free some disk space and repeat the "
+                "command, which goes on"
+            ) from error
+    # What came out empty teaches nothing.
+    pairs = [(s, t) for s, t in zip(source, done, strict=True) if t]
+    return replace(corpus, train=Pairs([s for s, _ in pairs], [t for _, t in pairs]))
+
+
+def _read(path: Path, made_from: str) -> list[str]:
+    """The translations that are there, if they were made from the same."""
+    if not path.is_file():
+        return []
+    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+    try:
+        first, *values = [json.loads(line) for line in lines]
+    except ValueError:
+        return []
+    return values if first == made_from else []

@@ -1,0 +1,275 @@
+"""The stage `tune`: training a spliced model as a whole."""
+
+import copy
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from safetensors import SafetensorError
+from transformers import AutoConfig, PreTrainedModel
+
+from attnreplace.checkpoint import load_state
+from attnreplace.data.corpora import AnyCorpus
+from attnreplace.data.corpus import Corpus
+from attnreplace.digest import digest_json
+from attnreplace.errors import UserError
+from attnreplace.evaluate.specs import Chosen, bundle_parts, canonical, choose
+from attnreplace.locks import only_one
+from attnreplace.precision import resolved_precision
+from attnreplace.progress import NullProgress, Progress
+from attnreplace.rundir import RunDir, read_json, write_json
+from attnreplace.splice.bundle import CONFIG, build_students, check_bundle, load_bundle_config
+from attnreplace.splice.splice import load_spliced, splice
+from attnreplace.tasks import Task, get_task
+from attnreplace.teacher.build import TeacherConfig, build_teacher
+from attnreplace.teacher.config import BaseTraining
+from attnreplace.teacher.load import Teacher, load_config, load_teacher
+from attnreplace.teacher.loop import TrainingLoop
+from attnreplace.teacher.pretrained_config import PretrainedConfig
+from attnreplace.tune.config import TuneConfig
+from attnreplace.tune.learner import TuningLearner
+from attnreplace.tune.targets import with_own_translations
+from attnreplace.versions import versions
+
+SCHEMA = "attnreplace.tuned/1"
+RECORD = "training.json"
+NO_MATTER = ("name", "system", "checkpoint_minutes")
+"""Fields that do not change what comes out, or that count in other words."""
+
+
+def tune(
+    run: RunDir,
+    config: TuneConfig,
+    *,
+    overwrite: bool = False,
+    progress: Progress = NullProgress(),  # noqa: B008
+) -> Path:
+    """Train a spliced model as a whole into `run.tuned`, and keep the best epoch.
+
+    The epoch is chosen by the task's validation score. An interrupted training goes on from its
+    checkpoint and ends with the same weights; under `accelerate launch` every batch is shared
+    between the processes. A finished one of the same settings is kept.
+
+    Returns:
+        The folder, which `load_spliced_pretrained` reads.
+
+    Raises:
+        UserError: no teacher or bundles, or students of another teacher; losses that ask a teacher
+            for a training from scratch without one; a model of that name, finished or begun, of
+            other settings while `overwrite` is False; or another process at work on it.
+    """
+    teacher = load_teacher(run.teacher)
+    corpus = run.corpus()
+    teacher.require_corpus(corpus)
+    there = {name: load_bundle_config(run.students / name) for name in run.bundles()}
+    if not config.system:
+        raise UserError("tune.system is empty; name what to tune, as in --bundle alr-m")
+    parts = choose(config.system, there)
+    for part in parts:
+        check_bundle(run.students / part.bundle, teacher.digest)
+    state = PartialState(cpu=not torch.accelerator.is_available())
+    work = _Tuning(run, config, teacher, corpus, parts, state, progress)
+    alone = only_one(work.path("lock"), f"tuning {work.name} in {run.path}")
+    with alone if state.is_main_process else nullcontext():
+        return work.execute(overwrite)
+
+
+@dataclass
+class _Tuning:
+    run: RunDir
+    config: TuneConfig
+    teacher: Teacher
+    corpus: AnyCorpus
+    parts: list[Chosen]
+    state: PartialState
+    progress: Progress
+
+    @property
+    def name(self) -> str:
+        """Of the folder."""
+        return self.config.name or default_name(self.config, self.parts)
+
+    @property
+    def folder(self) -> Path:
+        """Of the tuned model."""
+        return self.run.tuned / self.name
+
+    def path(self, what: str) -> Path:
+        """A file of this tuning beside the others."""
+        return self.run.path / f"tune.{self.name}.{what}"
+
+    def execute(self, overwrite: bool) -> Path:
+        """Train, unless it is done."""
+        inputs, checkpoint = self._inputs(), self.path("checkpoint.safetensors")
+        record = self.folder / RECORD
+        if record.is_file() and read_json(record).get("inputs_digest") == inputs:
+            checkpoint.unlink(missing_ok=True)
+            self.progress.note(f"{self.folder} is finished: nothing to do")
+            return self.folder
+        begun = checkpoint.exists() and load_state(checkpoint)["inputs_digest"] != inputs
+        if (self.folder.exists() or begun) and not overwrite:
+            raise UserError(
+                f"{self.folder if self.folder.exists() else checkpoint} is of other settings; add "
+                "--overwrite to replace it, or choose another --name"
+            )
+        if self.state.is_main_process:
+            self.run.update_config(tune=self.config)
+        task = get_task(self.corpus.task)
+        loop = TrainingLoop(
+            self._learner(task),
+            task.metric,
+            self.config,
+            checkpoint,
+            inputs,
+            self.progress,
+            what=self.name,
+        )
+        loop.execute()
+        if self.state.is_main_process:
+            self._write(loop, inputs)
+            checkpoint.unlink(missing_ok=True)
+        self.state.wait_for_everyone()
+        return self.folder
+
+    @property
+    def _training(self) -> BaseTraining:
+        """The teacher's batches and validation with the seed and smoothing of this training."""
+        config = self.config
+        return replace(
+            self.run.config().training, seed=config.seed, label_smoothing=config.label_smoothing
+        )
+
+    def _learner(self, task: Task) -> TuningLearner:
+        corpus = self.corpus
+        if self.config.targets == "teacher":
+            if not isinstance(corpus, Corpus):
+                raise UserError(f"tune.targets = teacher is for translation, not for {corpus.task}")
+            if self.state.is_main_process:
+                self._own_translations(corpus, self.progress)
+            self.state.wait_for_everyone()
+            corpus = self._own_translations(corpus, NullProgress())
+        shape = PretrainedConfig(str(self.run.teacher), max_length=self.teacher.max_length)
+        learner = task.learner(corpus, shape, self._training)
+        return TuningLearner(learner, self.teacher.model, self._spliced(task), self.config)
+
+    def _own_translations(self, corpus: Corpus, progress: Progress) -> Corpus:
+        beam = self.config.target_beam
+        return with_own_translations(self.run, self.teacher, corpus, beam, progress)
+
+    def _spliced(self, task: Task) -> Callable[[], PreTrainedModel]:
+        def distilled() -> PreTrainedModel:
+            return load_spliced(self.teacher.model, bundle_parts(self.run, self.parts))
+
+        def untrained() -> PreTrainedModel:
+            model = copy.deepcopy(self.teacher.model)
+            for part in self.parts:
+                splice(model, part.config, build_students(part.config, self.config.seed))
+            return model
+
+        def scratch() -> PreTrainedModel:
+            torch.manual_seed(self.config.seed)
+            model = self._new_teacher()
+            for part in self.parts:
+                splice(model, part.config, build_students(part.config, self.config.seed))
+            return model
+
+        return {"distilled": distilled, "untrained": untrained, "scratch": scratch}[
+            self.config.start
+        ]
+
+    def _new_teacher(self) -> PreTrainedModel:
+        """A model like the teacher that was never trained."""
+        shape = self.run.config().teacher
+        if isinstance(shape, TeacherConfig):
+            return build_teacher(shape, self.teacher.tokenizer)
+        _, auto_class = load_config(self.run.teacher)
+        config = AutoConfig.from_pretrained(self.run.teacher, trust_remote_code=False)
+        model: PreTrainedModel = auto_class.from_config(config)
+        return model
+
+    def _inputs(self) -> str:
+        """Digest of all that decides what comes out."""
+        config = asdict(self.config)
+        settings = {name: value for name, value in config.items() if name not in NO_MATTER}
+        settings["precision"] = resolved_precision(self.config.precision, self.state.device)
+        training = asdict(self._training)
+        return digest_json(
+            {
+                "teacher": self.teacher.digest,
+                "tokenizer": self.teacher.tokenizer_digest,
+                "data": self.corpus.digest,
+                "parts": [[part.name, self._bundle_digest(part)] for part in self.parts],
+                "tune": settings,
+                "batches": {
+                    name: training.get(name)
+                    for name in ("batch_tokens", "batch_size", "validation_sentences")
+                },
+            }
+        )
+
+    def _bundle_digest(self, part: Chosen) -> str:
+        return digest_json(read_json(self.run.students / part.bundle / CONFIG))
+
+    def _write(self, loop: TrainingLoop, inputs: str) -> None:
+        temporary = self.folder.with_name(f"{self.folder.name}.tmp")
+        shutil.rmtree(temporary, ignore_errors=True)
+        try:
+            loop.model.save_pretrained(temporary)
+        except (OSError, SafetensorError) as error:
+            raise UserError(
+                f"cannot write {temporary} ({error}); free some disk space and repeat the command: "
+                "the training is kept in its checkpoint"
+            ) from error
+        record = {
+            "schema": SCHEMA,
+            "inputs_digest": inputs,
+            "system": canonical(self.parts),
+            "summary": self.config.summary,
+            "bundles": {part.name: self._bundle_digest(part) for part in self.parts},
+            "teacher_digest": self.teacher.digest,
+            "config": asdict(self.config),
+            "versions": versions(),
+            **loop.record(),
+        }
+        write_json(temporary / RECORD, record)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        temporary.rename(self.folder)
+
+
+def default_name(config: TuneConfig, parts: Sequence[Chosen]) -> str:
+    """The name of a tuned model: its system, and what was done to it.
+
+    "alr-m+alr-m-decoder-kl-ce" and, with what is not usual, "-norms" or "-all", "-encoder.decoder"
+    for the order, "-own" for the teacher's translations, "-untrained" or "-scratch", "-seed2".
+    """
+    words = [canonical(parts).replace(":", "@").replace(",", "."), *config.losses]
+    words += [config.train] if config.train != "students" else []
+    words += [".".join(config.order)] if config.order else []
+    words += ["own"] if config.targets == "teacher" else []
+    words += [config.start] if config.start != "distilled" else []
+    words += [f"seed{config.seed}"] if config.seed else []
+    return "-".join(words)
+
+
+def tuned_models(run: RunDir) -> list[str]:
+    """Names of the tuned models in a run, sorted."""
+    return sorted(path.parent.name for path in run.tuned.glob(f"*/{RECORD}"))
+
+
+def tuned_record(run: RunDir, name: str) -> dict[str, Any]:
+    """What a tuned model is.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    path = run.tuned / name / RECORD
+    if not path.is_file():
+        valid = ", ".join(tuned_models(run)) or "none yet"
+        raise UserError(f"no tuned model {name!r}; valid: {valid}")
+    record: dict[str, Any] = read_json(path)
+    return record
