@@ -1,0 +1,165 @@
+"""The stage `tune` on a small run with students at every site."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from attnreplace.activations.extract import ExtractConfig, extract
+from attnreplace.distill.config import DistillConfig
+from attnreplace.distill.distill import distill
+from attnreplace.errors import UserError
+from attnreplace.hosts import Site
+from attnreplace.rundir import RunDir
+from attnreplace.splice.pretrained import load_spliced_pretrained
+from attnreplace.splice.splice import load_spliced
+from attnreplace.tune.config import TuneConfig
+from attnreplace.tune.tune import tune, tuned_models, tuned_record
+from attnreplace.tune.watch import StudentOutputs, replacements
+
+from .conftest import KillAfter, Killed
+
+SYSTEM = "alr-xs+alr-xs-decoder+alr-xs-cross"
+CONFIG = TuneConfig(system=SYSTEM, epochs=2, warmup_steps=2, learning_rate=1e-2)
+
+
+@pytest.fixture(scope="module")
+def spliced(extracted, tmp_path_factory) -> RunDir:
+    """A run with bundles for every group of sites; not to be written to."""
+    run = RunDir(tmp_path_factory.mktemp("tune") / "run")
+    shutil.copytree(extracted.path, run.path)
+    extract(run, ExtractConfig(sites=["all"]), overwrite=True)
+    distill(run, DistillConfig(methods=["alr"], sizes=["xs"], epochs=1))
+    return run
+
+
+@pytest.fixture
+def own(spliced, tmp_path) -> RunDir:
+    """A copy to write to."""
+    shutil.copytree(spliced.path, tmp_path / "run")
+    return RunDir(tmp_path / "run")
+
+
+def state(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "model.safetensors")
+
+
+def same(one: Path, other: Path) -> bool:
+    a, b = state(one), state(other)
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def before(run: RunDir) -> dict[str, torch.Tensor]:
+    """The spliced model as it was distilled."""
+    paths = [run.students / name for name in SYSTEM.split("+")]
+    return {n: v.clone() for n, v in load_spliced(run.teacher, paths).state_dict().items()}
+
+
+def test_students_alone_change_and_the_model_learns(own):
+    folder = tune(own, CONFIG)
+    old, new = before(own), load_spliced_pretrained(folder).state_dict()
+    for name in old:
+        if ".student." in name:
+            continue
+        assert torch.equal(old[name], new[name]), name
+    assert any(not torch.equal(old[n], new[n]) for n in old if ".student." in n)
+    history = tuned_record(own, folder.name)["history"]
+    assert history[1]["validation_loss"] < history[0]["validation_loss"]
+    assert tuned_models(own) == [f"{SYSTEM}-kl-ce"]
+
+
+def test_norms_too_and_all(own):
+    for train in ("norms", "all"):
+        folder = tune(own, dataclasses.replace(CONFIG, train=train, epochs=1))
+        old, new = before(own), load_spliced_pretrained(folder).state_dict()
+        changed = {n for n in old if not torch.equal(old[n], new[n]) and ".student." not in n}
+        assert any("layer_norm" in name for name in changed)
+        assert any("layer_norm" not in name for name in changed) == (train == "all")
+
+
+@pytest.mark.parametrize("losses", [["kl"], ["hidden", "ce"], ["forced"], ["forced", "kl"]])
+def test_every_loss_goes_down(own, losses):
+    folder = tune(own, dataclasses.replace(CONFIG, losses=losses, epochs=3))
+    history = tuned_record(own, folder.name)["history"]
+    assert history[-1]["train_loss"] < history[0]["train_loss"]
+
+
+@pytest.mark.parametrize("steps", [2, 6])
+def test_killed_and_resumed_equals_uninterrupted(own, tmp_path, steps):
+    whole = tune(own, dataclasses.replace(CONFIG, order=["encoder", "decoder"]))
+    shutil.move(whole, tmp_path / "whole")
+    config = dataclasses.replace(CONFIG, order=["encoder", "decoder"], checkpoint_minutes=0)
+    with pytest.raises(Killed):
+        tune(own, config, progress=KillAfter(steps, SYSTEM))
+    assert same(tune(own, config), tmp_path / "whole")
+
+
+def test_groups_that_have_not_set_out_stay(own):
+    config = dataclasses.replace(CONFIG, order=["decoder", "encoder"], patience=1, epochs=2)
+    config = dataclasses.replace(config, losses=["ce"], learning_rate=1e-9)
+    folder = tune(own, config)
+    best = tuned_record(own, folder.name)["best"]["epoch"]
+    old, new = before(own), load_spliced_pretrained(folder).state_dict()
+    encoder = [n for n in old if ".student." in n and ".encoder." in n]
+    cross = [n for n in old if ".student." in n and "encoder_attn" in n]
+    assert encoder and cross
+    assert all(torch.equal(old[n], new[n]) for n in cross)
+    assert (best == 1) == all(torch.equal(old[n], new[n]) for n in encoder)
+
+
+def test_students_apart_learn_what_stands_alone(own):
+    """The first student reads what the teacher gives, and gets the gradient of its own error."""
+    paths = [own.students / name for name in SYSTEM.split("+")]
+    model = load_spliced(own.teacher, paths)
+    watch = StudentOutputs(model, apart=True)
+    first = replacements(model)[Site.parse("encoder.self.0")].student.requires_grad_(True)
+    ids = torch.tensor([[5, 6, 7, 2]])
+    model(input_ids=ids, decoder_input_ids=ids)
+    last = [site for site in watch.tensors if site.stack == "decoder"][-1]
+    assert watch.tensors[Site.parse("encoder.self.0")].requires_grad
+    assert not watch.tensors[last].requires_grad
+    watch.tensors[Site.parse("encoder.self.0")].sum().backward()
+    assert all(weight.grad is not None for weight in first.parameters())
+
+
+def test_from_scratch_nothing_is_kept(own):
+    config = dataclasses.replace(
+        CONFIG, start="scratch", losses=["ce"], train="all", epochs=1, learning_rate=1e-9
+    )
+    new = load_spliced_pretrained(tune(own, config)).state_dict()
+    old = before(own)
+    matrices = [n for n in old if old[n].dim() == 2 and "norm" not in n and "embed_pos" not in n]
+    assert all(not torch.allclose(old[n], new[n], atol=1e-3) for n in matrices)
+
+
+def test_the_teachers_own_translations_are_made_once(own):
+    config = dataclasses.replace(CONFIG, targets="teacher", epochs=1)
+    tune(own, config)
+    kept = own.path / "translations.beam1.jsonl"
+    text = kept.read_text()
+    assert len(text.splitlines()) == 1 + 120
+    kept.write_text(text[: len(text) // 2])
+    tune(own, dataclasses.replace(config, name="again"))
+    assert kept.read_text() == text
+
+
+def test_finished_is_kept_and_other_settings_are_refused(own):
+    folder = tune(own, dataclasses.replace(CONFIG, name="one", epochs=1))
+    stamp = (folder / "model.safetensors").stat().st_mtime_ns
+    tune(own, dataclasses.replace(CONFIG, name="one", epochs=1, checkpoint_minutes=3))
+    assert (folder / "model.safetensors").stat().st_mtime_ns == stamp
+    other = dataclasses.replace(CONFIG, name="one", epochs=1, learning_rate=1e-3)
+    with pytest.raises(UserError, match="--overwrite"):
+        tune(own, other)
+    tune(own, other, overwrite=True)
+    assert (folder / "model.safetensors").stat().st_mtime_ns != stamp
+
+
+def test_an_unknown_bundle_is_named(own):
+    with pytest.raises(UserError, match="unknown bundle"):
+        tune(own, TuneConfig(system="alr-xl"))
+    with pytest.raises(UserError, match="empty"):
+        tune(own, TuneConfig())

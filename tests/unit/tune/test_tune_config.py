@@ -1,0 +1,44 @@
+import pytest
+
+from attnreplace.errors import UserError
+from attnreplace.tune.config import TuneConfig
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"losses": ["mse"]},
+        {"losses": []},
+        {"weights": [1.0]},
+        {"train": "some"},
+        {"start": "teacher"},
+        {"targets": "own"},
+        {"order": ["encoder", "head"]},
+        {"temperature": 0.0},
+        {"target_beam": 0},
+    ],
+)
+def test_what_does_not_exist_is_refused(fields):
+    with pytest.raises(UserError):
+        TuneConfig(**fields)
+
+
+def test_weights_are_the_usual_ones_unless_given():
+    assert TuneConfig().weight_of == {"kl": 1.0, "ce": 0.3}
+    assert TuneConfig(losses=["ce", "hidden"], weights=[2.0, 3.0]).weight_of == {
+        "ce": 2.0,
+        "hidden": 3.0,
+    }
+
+
+def test_groups_set_out_one_after_the_other():
+    config = TuneConfig(order=["encoder", "cross"], epochs=4)
+    groups = [config.groups_in(epoch) for epoch in range(4)]
+    assert groups == [["encoder"], ["encoder"], ["encoder", "cross"], ["encoder", "cross"]]
+    assert TuneConfig().groups_in(0) == ["encoder", "decoder", "cross"]
+
+
+def test_summary_says_what_is_not_usual():
+    assert TuneConfig().summary == "kl+ce"
+    scratch = TuneConfig(losses=["ce"], train="all", start="scratch")
+    assert scratch.summary == "ce, all weights, from scratch"
