@@ -55,8 +55,8 @@ def tune(
     progress = console.progress()
     from attnreplace.rundir import RunDir
     from attnreplace.tasks import get_task
+    from attnreplace.tune.folder import tuned_record
     from attnreplace.tune.tune import tune as tune_model
-    from attnreplace.tune.tune import tuned_record
 
     directory = RunDir(run)
     options = {

@@ -31,6 +31,7 @@ from attnreplace.progress import NullProgress, Progress
 from attnreplace.rundir import RunDir, write_json
 from attnreplace.splice.bundle import load_bundle_config
 from attnreplace.teacher.load import load_teacher
+from attnreplace.tune.folder import tuned_systems
 from attnreplace.versions import versions
 
 
@@ -74,7 +75,7 @@ def evaluate(
     specs = (config.systems or None) if bundles is None else bundles
     if specs is None:
         there = {name: load_bundle_config(run.students / name) for name in run.bundles()}
-        specs = default_systems(there, sites)
+        specs = [*default_systems(there, sites), *tuned_systems(run, sites)]
     corpus = run.corpus()
     teacher.require_corpus(corpus)
     test_sets = _test_sets(config.test_sets, corpus)

@@ -223,8 +223,8 @@ def record_path(results: Path, system: str, test_set: str, setting: str) -> Path
         test_set: the test set's.
         setting: how it was scored, "beam5", "accuracy".
     """
-    # Some file systems have no colons.
-    name = system.replace(":", "@")
+    # Some file systems have no colons; "tuned/alr-m" is in no folder of its own.
+    name = system.replace(":", "@").replace("/", ".")
     if len(name) > LONGEST_NAME:
         name = f"{name[:LONGEST_NAME]}-{short(digest_json(system))}"
     return results / f"{name}.{test_set}.{setting}.json"

@@ -12,14 +12,17 @@ from attnreplace.digest import digest_json
 from attnreplace.evaluate.record import remove_record
 from attnreplace.rundir import RunDir, read_json
 from attnreplace.splice.bundle import CONFIG
+from attnreplace.tune.folder import TUNED, tuned_models, tuned_record
 
 UNTRAINED = "untrained-"
 """How names of students that were not trained begin."""
 
 
 def bundle_files(run: RunDir) -> dict[str, Any]:
-    """What stands in the configuration of each bundle there is now, by name."""
-    return {name: read_json(run.students / name / CONFIG) for name in run.bundles()}
+    """What stands in the configuration of each bundle there is now, by name; of each tuned model
+    its record."""
+    files = {name: read_json(run.students / name / CONFIG) for name in run.bundles()}
+    return files | {f"{TUNED}{name}": tuned_record(run, name) for name in tuned_models(run)}
 
 
 def examples_digest(corpus: AnyCorpus, test_set: str) -> str:
@@ -40,6 +43,9 @@ def of_former_students(record: Mapping[str, Any], files: Mapping[str, Any]) -> b
     system = record["system"]
     if system["kind"] not in ("student", "untrained"):
         return False
+    if system["name"].startswith(TUNED):
+        tuned = files.get(system["name"], {}).get("inputs_digest")
+        return bool(tuned != record["digests"]["bundle"])
     parts = system.get("parts") or _early_parts(record)
     return any(
         part["bundle"] not in files or _differs(part, record, files[part["bundle"]])

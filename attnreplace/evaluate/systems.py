@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from transformers import PreTrainedModel
 
 from attnreplace.digest import digest_json
+from attnreplace.errors import UserError
 from attnreplace.evaluate.labels import (
     groups_of,
     removed_label,
@@ -28,10 +29,12 @@ from attnreplace.splice.bundle import (
     check_bundle,
     load_bundle_config,
 )
+from attnreplace.splice.pretrained import load_spliced_pretrained
 from attnreplace.splice.removed import remove_attention
 from attnreplace.splice.splice import load_spliced, splice
 from attnreplace.students import SIZES
 from attnreplace.teacher.load import Teacher
+from attnreplace.tune.folder import TUNED, tuned_parts, tuned_record
 
 T = TypeVar("T")
 
@@ -72,21 +75,25 @@ def candidates(
             teacher.
     """
     configs = {name: load_bundle_config(run.students / name) for name in run.bundles()}
-    systems = {canonical(parts): parts for parts in (choose(spec, configs) for spec in specs)}
+    tuned = [spec.removeprefix(TUNED) for spec in specs if spec.startswith(TUNED)]
+    asked = (choose(spec, configs) for spec in specs if not spec.startswith(TUNED))
+    systems = {canonical(parts): parts for parts in asked}
     # Before anything runs for long.
     for name in dict.fromkeys(part.bundle for parts in systems.values() for part in parts):
         check_bundle(run.students / name, teacher.digest)
     factory = _Factory(teacher, run)
     found = [factory.teacher_alone()]
     if baselines and factory.sites:
-        found += [factory.removed(sites) for sites in _replaced(systems.values())]
+        replaced = _replaced([*systems.values(), *(tuned_parts(run, name) for name in tuned)])
+        found += [factory.removed(sites) for sites in replaced]
         # Students of a former teacher may not even fit.
         own = {n: c for n, c in configs.items() if c.teacher_digest == teacher.digest}
         whole = {parts[0].bundle for parts in systems.values() if len(parts) == 1}
         for kind in dict.fromkeys(_kind(own[name]) for name in sorted(whole & systems.keys())):
             name = _medium({n: c for n, c in own.items() if _kind(c) == kind})
             found.append(factory.untrained(Chosen(name, own[name], whole=True)))
-    return found + [factory.student(parts) for parts in systems.values()]
+    found += [factory.student(parts) for parts in systems.values()]
+    return found + [factory.tuned(name) for name in dict.fromkeys(tuned)]
 
 
 class _Factory:
@@ -168,6 +175,31 @@ class _Factory:
             relative_mse=errors or None,
             recipe=_shared(part.config.recipe for part in parts),
             seed=_shared(part.config.seed for part in parts),
+        )
+
+    def tuned(self, name: str) -> Candidate:
+        """Students, and perhaps all of the model, that were tuned as a whole."""
+        record, parts = tuned_record(self.run, name), tuned_parts(self.run, name)
+        if record["teacher_digest"] != self.teacher.digest:
+            raise UserError(
+                f"{self.run.tuned / name} was tuned beside another teacher; tune again, with "
+                "--overwrite"
+            )
+        sites = [site for part in parts for site in part.sites]
+        how = record["summary"]
+        label = f"{student_label(parts, self.every)}, {how}"
+        described = [_described(part, None) for part in parts]
+        system = _system("student", f"{TUNED}{name}", label, sites, described)
+        variant = student_variant(parts, self.every)
+        system["variant"] = f"{variant}, {how}" if variant else how
+        device = self.teacher.model.device
+        return Candidate(
+            system,
+            self._limit(parts),
+            lambda: load_spliced_pretrained(self.run.tuned / name).to(device),  # type: ignore[arg-type]
+            replacement=_parameters(parts),
+            bundle=record["inputs_digest"],
+            seed=record["config"]["seed"],
         )
 
     def _digest(self, part: Chosen) -> str:

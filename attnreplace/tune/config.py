@@ -89,8 +89,9 @@ class TuneConfig(BaseTraining):
 
     @property
     def summary(self) -> str:
-        """What sets it apart, for people: "kl+ce, all weights, scratch"."""
-        words = ["+".join(self.losses)]
+        """What sets it apart, for people: "tuned kl+ce, all weights"; "ce, from scratch"."""
+        tuned = "tuned " if self.start == "distilled" else ""
+        words = [tuned + "+".join(self.losses)]
         if self.train != "students":
             words.append({"norms": "students and norms", "all": "all weights"}[self.train])
         if self.order:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from accelerate import PartialState
@@ -32,12 +31,11 @@ from attnreplace.teacher.load import Teacher, load_config, load_teacher
 from attnreplace.teacher.loop import TrainingLoop
 from attnreplace.teacher.pretrained_config import PretrainedConfig
 from attnreplace.tune.config import TuneConfig
+from attnreplace.tune.folder import RECORD, SCHEMA
 from attnreplace.tune.learner import TuningLearner
 from attnreplace.tune.targets import with_own_translations
 from attnreplace.versions import versions
 
-SCHEMA = "attnreplace.tuned/1"
-RECORD = "training.json"
 NO_MATTER = ("name", "system", "checkpoint_minutes")
 """Fields that do not change what comes out, or that count in other words."""
 
@@ -254,22 +252,3 @@ def default_name(config: TuneConfig, parts: Sequence[Chosen]) -> str:
     words += [config.start] if config.start != "distilled" else []
     words += [f"seed{config.seed}"] if config.seed else []
     return "-".join(words)
-
-
-def tuned_models(run: RunDir) -> list[str]:
-    """Names of the tuned models in a run, sorted."""
-    return sorted(path.parent.name for path in run.tuned.glob(f"*/{RECORD}"))
-
-
-def tuned_record(run: RunDir, name: str) -> dict[str, Any]:
-    """What a tuned model is.
-
-    Raises:
-        UserError: there is none of that name.
-    """
-    path = run.tuned / name / RECORD
-    if not path.is_file():
-        valid = ", ".join(tuned_models(run)) or "none yet"
-        raise UserError(f"no tuned model {name!r}; valid: {valid}")
-    record: dict[str, Any] = read_json(path)
-    return record

@@ -17,7 +17,8 @@ from attnreplace.rundir import RunDir
 from attnreplace.splice.pretrained import load_spliced_pretrained
 from attnreplace.splice.splice import load_spliced
 from attnreplace.tune.config import TuneConfig
-from attnreplace.tune.tune import tune, tuned_models, tuned_record
+from attnreplace.tune.folder import tuned_models, tuned_record
+from attnreplace.tune.tune import tune
 from attnreplace.tune.watch import StudentOutputs, replacements
 
 from .conftest import KillAfter, Killed

@@ -39,6 +39,6 @@ def test_groups_set_out_one_after_the_other():
 
 
 def test_summary_says_what_is_not_usual():
-    assert TuneConfig().summary == "kl+ce"
+    assert TuneConfig().summary == "tuned kl+ce"
     scratch = TuneConfig(losses=["ce"], train="all", start="scratch")
     assert scratch.summary == "ce, all weights, from scratch"

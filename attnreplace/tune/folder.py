@@ -1,0 +1,58 @@
+"""Tuned models in a run: what is there, and what each is."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from attnreplace.errors import UserError
+from attnreplace.evaluate.specs import Chosen
+from attnreplace.rundir import RunDir, read_json
+from attnreplace.splice.bundle import BundleConfig
+
+SCHEMA = "attnreplace.tuned/1"
+RECORD = "training.json"
+TUNED = "tuned/"
+"""How names of tuned systems begin."""
+
+
+def tuned_models(run: RunDir) -> list[str]:
+    """Names of the tuned models in a run, sorted."""
+    return sorted(path.parent.name for path in run.tuned.glob(f"*/{RECORD}"))
+
+
+def tuned_record(run: RunDir, name: str) -> dict[str, Any]:
+    """How a tuned model came to be.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    path = run.tuned / name / RECORD
+    if not path.is_file():
+        valid = ", ".join(tuned_models(run)) or "none yet"
+        raise UserError(f"no tuned model {name!r}; valid: {valid}")
+    record: dict[str, Any] = read_json(path)
+    return record
+
+
+def tuned_parts(run: RunDir, name: str) -> list[Chosen]:
+    """The students in a tuned model, as they are described in its own folder."""
+    path = run.tuned / name / "config.json"
+    bundles = [BundleConfig.from_json(b, str(path)) for b in read_json(path)["attnreplace"]]
+    words = tuned_record(run, name)["system"].split("+")
+    return [
+        Chosen(bundle.name, bundle, whole=":" not in word)
+        for bundle, word in zip(bundles, words, strict=True)
+    ]
+
+
+def tuned_systems(run: RunDir, groups: Sequence[str] | None) -> list[str]:
+    """All tuned models as systems to evaluate.
+
+    Args:
+        run: where they are.
+        groups: only those within these groups of sites; None: all.
+    """
+    return [
+        f"{TUNED}{name}"
+        for name in tuned_models(run)
+        if groups is None or {part.group for part in tuned_parts(run, name)} <= set(groups)
+    ]
