@@ -102,4 +102,5 @@ def run(
     )
     report = run_all(target, resolved, overwrite=overwrite, progress=progress)
     console.show_results(load_records(target.results))
-    console.done("report:", report, f"open {report} in a browser, or `attnreplace translate TEXT`")
+    also = ", or `attnreplace translate TEXT`" if resolved.data.task == "translation" else ""
+    console.done("report:", report, f"open {report} in a browser{also}")

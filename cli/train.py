@@ -54,6 +54,7 @@ def train(
     On several devices: accelerate launch -m attnreplace_cli.main train ...
     """
     progress = console.progress()
+    from attnreplace.hosts import HOSTS
     from attnreplace.rundir import RunDir
     from attnreplace.tasks import get_task
     from attnreplace.teacher.train import train as train_teacher
@@ -96,8 +97,11 @@ def train(
     if best is not None:
         score = best[f"validation_{metric.name}"]
         how = f"validation {metric.label} {score:.2f} (epoch {best['epoch']})"
+    # A model without attention has none to replace.
+    has_attention = any(teacher.model.config.model_type in host.model_types for host in HOSTS)
+    following = "extract" if has_attention else "eval"
     console.done(
         f"teacher, {teacher.record['parameters']['total']:,} parameters, {how}:",
         directory.teacher,
-        f"attnreplace extract{run_suffix(run)}",
+        f"attnreplace {following}{run_suffix(run)}",
     )
