@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import transformers
 from torch import Tensor
 from transformers import (
     AutoConfig,
-    AutoImageProcessor,
     AutoModel,
     AutoModelForImageClassification,
     AutoModelForMaskedImageModeling,
@@ -162,18 +162,30 @@ def load_teacher(path: Path) -> Teacher:
     record = read_json(file) if file.is_file() else {}
     with _one_line(path):
         if model.main_input_name == "pixel_values":
-            return Teacher(path, model, None, record, _image_processor(path, model))
+            return Teacher(
+                path, model, None, record, load_image_processor(path, model.config.image_size)
+            )
         return Teacher(path, model, AutoTokenizer.from_pretrained(path), record)
 
 
-def _image_processor(path: Path, model: PreTrainedModel) -> Any:
-    """That of the folder; without one, images are brought to the model's size and to -1 to 1."""
-    if any(
-        (path / name).is_file() for name in ("preprocessor_config.json", "processor_config.json")
-    ):
-        return AutoImageProcessor.from_pretrained(path)
-    side = model.config.image_size
-    return ViTImageProcessorPil(size={"height": side, "width": side})
+def load_image_processor(path: Path, image_size: int) -> Any:
+    """The image processor of a folder, in its form for Pillow.
+
+    The library has a second form for torchvision, whose pixels differ a little: students would then
+    depend on what else is installed.
+
+    Args:
+        image_size: without a processor in the folder, images are brought to this height and width,
+            in pixels, and to -1 to 1.
+    """
+    files = ("preprocessor_config.json", "processor_config.json")
+    if not any((path / name).is_file() for name in files):
+        return ViTImageProcessorPil(size={"height": image_size, "width": image_size})
+    settings, _ = ViTImageProcessorPil.get_image_processor_dict(path)
+    kinds = (settings.get(f"{word}_type") for word in ("image_processor", "feature_extractor"))
+    kind = next(filter(None, kinds), "ViTImageProcessor")
+    kind = kind.removesuffix("Fast").replace("FeatureExtractor", "ImageProcessor")
+    return getattr(transformers, f"{kind}Pil").from_pretrained(path)
 
 
 @contextmanager

@@ -101,6 +101,11 @@ class TestImages:
         assert teacher.tokenizer_digest != plain
         assert teacher.tokenizer_digest == load_teacher(folder).tokenizer_digest
 
+    def test_those_of_older_versions(self, folder: Path) -> None:
+        settings = {"feature_extractor_type": "DeiTFeatureExtractor", "size": 6, "crop_size": 4}
+        (folder / "preprocessor_config.json").write_text(json.dumps(settings))
+        assert load_teacher(folder).pixels([self.IMAGE]).shape == (1, 3, 4, 4)
+
     def test_length_is_of_the_patches_whatever_is_recorded(self, folder: Path) -> None:
         record = {"config": {"teacher": {"max_length": 77}}}
         (folder / "training.json").write_text(json.dumps(record))
