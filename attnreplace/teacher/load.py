@@ -168,24 +168,25 @@ def load_teacher(path: Path) -> Teacher:
         return Teacher(path, model, AutoTokenizer.from_pretrained(path), record)
 
 
-def load_image_processor(path: Path, image_size: int) -> Any:
-    """The image processor of a folder, in its form for Pillow.
+def load_image_processor(name: Path | str, image_size: int | None = None) -> Any:
+    """The image processor of a model, in its form for Pillow.
 
     The library has a second form for torchvision, whose pixels differ a little: students would then
     depend on what else is installed.
 
     Args:
-        image_size: without a processor in the folder, images are brought to this height and width,
-            in pixels, and to -1 to 1.
+        name: a folder, or a name on the Hub.
+        image_size: where a folder holds none, images are brought to this height and width, in
+            pixels, and to -1 to 1; None: there has to be one.
     """
     files = ("preprocessor_config.json", "processor_config.json")
-    if not any((path / name).is_file() for name in files):
+    if image_size is not None and not any((Path(name) / file).is_file() for file in files):
         return ViTImageProcessorPil(size={"height": image_size, "width": image_size})
-    settings, _ = ViTImageProcessorPil.get_image_processor_dict(path)
+    settings, _ = ViTImageProcessorPil.get_image_processor_dict(name)
     kinds = (settings.get(f"{word}_type") for word in ("image_processor", "feature_extractor"))
     kind = next(filter(None, kinds), "ViTImageProcessor")
     kind = kind.removesuffix("Fast").replace("FeatureExtractor", "ImageProcessor")
-    return getattr(transformers, f"{kind}Pil").from_pretrained(path)
+    return getattr(transformers, f"{kind}Pil").from_pretrained(name)
 
 
 @contextmanager

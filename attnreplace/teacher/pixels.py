@@ -44,6 +44,8 @@ class Pixels:
             [self.images.array(index) for index in indices],
             do_rescale=False,
             do_normalize=False,
+            # Said outright: an image of few rows would be taken for one of few channels.
+            input_data_format="channels_last",
             return_tensors="pt",
         )["pixel_values"]
         return pixels.to(torch.uint8)

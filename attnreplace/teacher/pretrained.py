@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import torch
 import transformers
-from transformers import AutoImageProcessor, AutoTokenizer, PreTrainedModel
+from transformers import AutoTokenizer, PreTrainedModel
 from transformers.utils import logging
 
 import attnreplace.models  # noqa: F401  (registers them with the Auto classes)
@@ -16,7 +16,7 @@ from attnreplace.digest import digest_json, model_digest, tokenizer_digest
 from attnreplace.errors import UserError
 from attnreplace.hosts import host_for
 from attnreplace.tasks.base import Task
-from attnreplace.teacher.load import load_config
+from attnreplace.teacher.load import load_config, load_image_processor
 
 
 @dataclass
@@ -69,9 +69,10 @@ def load_reader(name: str, reads: str) -> Any:
     Raises:
         UserError: there is none, or it cannot be read.
     """
-    auto_class = AutoTokenizer if reads == "text" else AutoImageProcessor
     with _one_line(name):
-        return auto_class.from_pretrained(name, trust_remote_code=False)
+        if reads == "image":
+            return load_image_processor(name)
+        return AutoTokenizer.from_pretrained(name, trust_remote_code=False)
 
 
 def load_for_task(name: str, task: Task, **settings: Any) -> PreTrainedModel:

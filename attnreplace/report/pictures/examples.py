@@ -46,7 +46,7 @@ def load_examples(teacher: Teacher, corpus: Any, count: int) -> Examples:
         corpus: of any task.
         count: how many there may be.
     """
-    task = getattr(corpus, "task", "translation")
+    task = corpus.task
     if task == "image":
         return _images(teacher, corpus.validation.head(count))
     split = corpus.validation.head(LOOK_AT)
@@ -95,6 +95,5 @@ def _text(teacher: Teacher, source: list[int], target: list[int] | None) -> Exam
 
 
 def _images(teacher: Any, images: Any) -> Examples:
-    read = [images.array(i) for i in range(len(images))]
-    pixels = teacher.image_processor(read, return_tensors="pt")["pixel_values"]
+    pixels = teacher.pixels([images.array(i) for i in range(len(images))])
     return Examples([Example({"pixel_values": one[None]}, ()) for one in pixels], None)
