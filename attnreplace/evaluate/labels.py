@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from attnreplace.evaluate.specs import Chosen
 from attnreplace.hosts import GROUPS, Site, format_layers
-from attnreplace.students import student_class
+from attnreplace.students import Student, student_class
 
 REMOVED = {
     ("encoder",): "Attention removed",
@@ -16,10 +16,23 @@ REMOVED = {
     GROUPS: "All attention removed",
 }
 NON_CAUSAL = "paper's non-causal form"
-WITH_ATTENTION = "contains a small attention"
-SHORTER = {NON_CAUSAL: "non-causal", WITH_ATTENTION: "small attention"}
+KIND_WORDS = {"pairwise": "scores pairs", "attention": "contains attention"}
+"""What is said of the kinds of students (`students.KINDS`) that look at pairs of tokens."""
+SHORTER = {NON_CAUSAL: "non-causal"}
 """What is said of students where there is little room."""
-FAMILY_WORDS = {"shallow_ff": "", "token_mlp": "token MLP", "sgu": "SGU", "amlp": "aMLP"}
+FAMILY_WORDS = {
+    "shallow_ff": "",
+    "token_mlp": "token MLP",
+    "sgu": "SGU",
+    "amlp": "aMLP",
+    "gated": "gated",
+    "pairwise": "pairwise",
+    "tiny": "tiny attention",
+    "gaussian": "Gaussian",
+    "synthesizer": "Synthesizer",
+    "random_synthesizer": "random Synthesizer",
+    "linear_attention": "linear attention",
+}
 """Families of students for people; the usual one is not named."""
 
 
@@ -46,8 +59,8 @@ def student_label(parts: Sequence[Chosen], every: Mapping[str, int]) -> str:
 def student_variant(parts: Sequence[Chosen], every: Mapping[str, int]) -> str:
     """What sets students apart from the plain ones of their method, family, size and sites.
 
-    Nothing mostly; else "2 hidden layers", "dense", "layers 0-2", "non-causal" or "small
-    attention", or several of these.
+    Nothing mostly; else "2 hidden layers", "dense", "layers 0-2", "non-causal", "scores pairs" or
+    "contains attention", or several of these.
     """
     if not _alike(parts, every):
         return ""
@@ -105,13 +118,15 @@ def _details(parts: Sequence[Chosen], every: Mapping[str, int]) -> list[str]:
         "dense" if any(part.student.spatial == "dense" for part in parts) else "",
         _layers(parts[0], every),
         NON_CAUSAL if any(part.student.form == "paper" for part in parts) else "",
-        WITH_ATTENTION if any(_contains_attention(part) for part in parts) else "",
+        *kind_words(student_class(part.student) for part in parts),
     ]
     return [detail for detail in details if detail]
 
 
-def _contains_attention(part: Chosen) -> bool:
-    return student_class(part.student).contains_attention
+def kind_words(classes: Iterable[type[Student]]) -> list[str]:
+    """What is said of the kinds of some students, each word once."""
+    kinds = {kind.kind for kind in classes}
+    return [words for kind, words in KIND_WORDS.items() if kind in kinds]
 
 
 def layers_in_words(layers: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from attnreplace.evaluate.labels import NON_CAUSAL, WITH_ATTENTION
+from attnreplace.evaluate.labels import KIND_WORDS, NON_CAUSAL
 from attnreplace.report.markup import Markup, join, missing, tag
 from attnreplace.report.metrics import MEASURES
 from attnreplace.report.provenance import scroll
@@ -24,8 +24,10 @@ NON_CAUSAL_NOTE = (
     "positions at once. It was trained on whole references and translates from beginnings of "
     "sentences, without a cache."
 )
-ATTENTION_NOTE = (
-    "Students of the family aMLP contain a small attention: with them the model is not free of it."
+ATTENTION_NOTE = "Students that contain attention, however small: the model is not free of it."
+PAIRS_NOTE = (
+    "Students that score pairs have neither dot product nor softmax, but a number for every pair "
+    "of tokens, as attention has."
 )
 
 
@@ -51,7 +53,11 @@ def results_section(every: Sequence[Result], left_out: Sequence[str]) -> Markup:
         note = "Where students were trained from several seeds: mean ± standard deviation."
         parts.append(tag("p", note, class_="small"))
     parts.append(_costs(every))
-    for words, note in ((NON_CAUSAL, NON_CAUSAL_NOTE), (WITH_ATTENTION, ATTENTION_NOTE)):
+    for words, note in (
+        (NON_CAUSAL, NON_CAUSAL_NOTE),
+        (KIND_WORDS["pairwise"], PAIRS_NOTE),
+        (KIND_WORDS["attention"], ATTENTION_NOTE),
+    ):
         # Where several kinds of students are joined, only the label says it.
         if any(words in result.label for result in every):
             parts.append(tag("p", note, class_="small"))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from attnreplace.evaluate.labels import NON_CAUSAL, SHORTER, WITH_ATTENTION, layers_in_words
+from attnreplace.evaluate.labels import NON_CAUSAL, SHORTER, kind_words, layers_in_words
 from attnreplace.report.fields import Fields
 from attnreplace.report.metrics import MEASURES, Measure
 from attnreplace.report.palette import Series
@@ -164,7 +164,7 @@ def _variant(fields: Fields, name: str) -> str:
         "dense" if "dense" in weights else "",
         layers_in_words(layers.replace(".", ",")) if layers else "",
         SHORTER[NON_CAUSAL] if "paper" in forms else "",
-        SHORTER[WITH_ATTENTION] if any(kind.contains_attention for kind in classes) else "",
+        *kind_words(classes),
     ]
     return ", ".join(filter(None, details))
 

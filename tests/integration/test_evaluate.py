@@ -434,7 +434,7 @@ def test_families_are_told_apart_and_have_baselines_of_their_own(run: RunDir) ->
     untrained = [name for name, system in records.items() if system["kind"] == "untrained"]
     assert sorted(untrained) == [f"untrained-{name}" for name in alone]
     labels = {name: system["label"] for name, system in records.items()}
-    assert labels["untrained-alr-xs-amlp"] == ("ALR-XS aMLP, contains a small attention, untrained")
+    assert labels["untrained-alr-xs-amlp"] == ("ALR-XS aMLP, contains attention, untrained")
     assert labels["alr-xs-sgu-dense"] == "ALR-XS SGU, dense"
     assert labels["+".join(sgu)] == "ALR-XS SGU encoder + decoder"
     assert records["+".join(sgu)]["family"] == "sgu"

@@ -39,11 +39,11 @@ def test_methods_keep_their_colors() -> None:
     three = Styles([elr, alr, paper])
     assert three.color(elr) == one.color(elr) != three.color(paper)
     assert three.label(paper, "m") == "ELR-M, non-causal"
-    mixer = Series("elr", "amlp", "small attention")
+    mixer = Series("elr", "amlp", "contains attention")
     two = Styles([elr, mixer])
     assert two.color(elr) != two.color(mixer)
     assert two.label(elr, "m") == "ELR-M"
-    assert two.label(mixer, "m") == "ELR-M aMLP, small attention"
+    assert two.label(mixer, "m") == "ELR-M aMLP, contains attention"
 
 
 def test_many_series_differ_in_color_or_marker() -> None:

@@ -53,8 +53,8 @@ def test_fields_of_systems_of_several_bundles(made: SimpleNamespace) -> None:
     paper = parse_record(made.scoped("cross", variant="non-causal"), "here")
     assert paper.short_label == "ALR-M cross, non-causal"
     amlp = made.scoped("cross")
-    amlp["system"]["label"] = "ALR-M aMLP cross, contains a small attention"
-    assert parse_record(amlp, "here").short_label == "ALR-M aMLP cross, small attention"
+    amlp["system"]["label"] = "ALR-M aMLP cross, contains attention"
+    assert parse_record(amlp, "here").short_label == "ALR-M aMLP cross, contains attention"
     # Early records have none of this.
     early = parse_record(made.record(), "here")
     assert (early.parts, early.variant, early.state, early.flops) == ((), "", {}, None)

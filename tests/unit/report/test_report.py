@@ -208,19 +208,19 @@ def test_the_form_that_is_not_causal_is_marked_everywhere(everything: RunDir) ->
     assert "ALR-M cross, non-causal" in page.text  # relative errors
     # Only trained: relative errors and digests.
     assert "alr-s-cross-paper, non-causal" in page.text
-    assert "contain a small attention" not in page.text
+    assert "Students that contain attention" not in page.text
     assert "alr-s-cross-paper (non-causal)" in page.text
 
 
 def test_a_small_attention_is_marked(tmp_path: Path, made: SimpleNamespace) -> None:
     run = RunDir(tmp_path)
     record = made.record()
-    label = "ALR-M aMLP, contains a small attention"
-    record["system"] |= {"label": label, "family": "amlp", "variant": "small attention"}
+    label = "ALR-M aMLP, contains attention"
+    record["system"] |= {"label": label, "family": "amlp", "variant": "contains attention"}
     made.write_records(run, [made.record("teacher", None, None, 30.0), record], sentences=3)
     page = Page(write_report(run).read_text(encoding="utf-8"))
     assert page.text.count(label) >= 2  # quality and cost
-    assert "Students of the family aMLP contain a small attention" in page.text
+    assert "Students that contain attention" in page.text
 
 
 def test_every_part_has_its_figures(everything: RunDir) -> None:

@@ -41,7 +41,7 @@ def test_bundles_of_other_attention_come_later(tmp_path: Path, made: SimpleNames
     made.bundle(run, "alr", "m", "alr-m-decoder", "decoder", form="prefix", hidden_layers=1)
     assert [(t.scope.word, t.variant) for t in bundle_trainings(run)] == [
         ("encoder", ""),
-        ("encoder", "dense, small attention"),
+        ("encoder", "dense, contains attention"),
         ("decoder", ""),
         ("decoder", "2 hidden layers"),
         ("cross", "layers 0,2, non-causal"),
