@@ -143,8 +143,9 @@ def _notes(result: Result, teacher: Result | None) -> list[str]:
 def _card(name: str, result: Result, notes: Sequence[str], top: Result | None) -> Markup:
     """A score, and a bar that is full for the best one."""
     of, whole = result.score, result.score if top is None else top.score
-    share = of / whole if result.measure.higher_is_better else whole / of
-    width = 100 * share if of > 0 and whole > 0 else 0
+    if not result.measure.higher_is_better:
+        of, whole = whole, of
+    width = 100 * of / whole if of > 0 and whole > 0 else 0
     bar = tag("span", style=f"width:{width:.1f}%")
     return tag(
         "div",

@@ -125,6 +125,13 @@ def test_bars_are_longest_for_the_best(made: SimpleNamespace, metric: str) -> No
     assert student == 100 >= teacher > removed > untrained > 0
 
 
+def test_scores_of_zero_have_no_bar(made: SimpleNamespace) -> None:
+    records = [made.record("teacher", None, None, 0.0), made.record(bleu=0.0)]
+    text = headline(parse_records(records))
+    assert re.findall(r"width:([\d.]+)%", text) == ["0.0", "0.0"]
+    assert "reaches 0.0 BLEU" in plain(text)
+
+
 @every_metric
 def test_figures(made: SimpleNamespace, metric: str) -> None:
     results = parse_records(made.encoder_records(metric))
