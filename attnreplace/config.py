@@ -66,6 +66,7 @@ class RunConfig:
         given["teacher"].pop("preset", None)
         given["teacher"] = {**chosen.shape, **given["teacher"]}
         given["training"] = {**chosen.recipe, **given["training"]}
+        given["distill"] = {**chosen.distill, **given["distill"]}
         classes |= {"teacher": chosen.teacher, "training": chosen.training}
         return cls(
             **{

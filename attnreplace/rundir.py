@@ -99,10 +99,16 @@ class RunDir:
         return RunConfig.load(self.config_path) if self.config_path.exists() else RunConfig()
 
     def update_config(self, **sections: Any) -> None:
-        """Note in `config.toml` what a stage was asked for."""
+        """Note in `config.toml` what a stage was asked for; another task brings its defaults."""
         import dataclasses
 
-        dataclasses.replace(self.config(), **sections).save(self.config_path)
+        from attnreplace.config import RunConfig
+
+        base = self.config()
+        task = sections.get("data", base.data).task
+        if task != base.data.task:
+            base = RunConfig.from_dict({"data": {"task": task}})
+        dataclasses.replace(base, **sections).save(self.config_path)
 
     def corpus(self) -> "AnyCorpus":
         """The corpus that the run's configuration names."""

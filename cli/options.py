@@ -275,8 +275,8 @@ def _start_anew(values: dict[str, Any], changes: dict[str, dict[str, Any]]) -> N
     seed = {"seed": values["training"]["seed"]}
     task = changes.get("data", {}).get("task", values["data"]["task"])
     if task != values["data"]["task"]:
-        fresh = RunConfig.from_dict({"data": {"task": task}, "training": seed}).to_dict()
-        values |= {section: fresh[section] for section in ("data", "teacher", "training")}
+        data = {"task": task, "seed": values["data"]["seed"]}
+        values |= RunConfig.from_dict({"data": data, "training": seed}).to_dict()
     named = [name for name in WHICH_TEACHER if name in changes.get("teacher", {})]
     if len(named) > 1:
         raise UserError(f"{' and '.join(named)} name different teachers; give one of them")

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,12 +27,16 @@ class Metric:
 
 @dataclass(frozen=True)
 class Sections:
-    """The classes of a run's `[teacher]` and `[training]`, and fields filled in where not given."""
+    """The classes of a run's `[teacher]` and `[training]`, and fields filled in where not given.
+
+    Those of `[distill]` suit the task's embedded data.
+    """
 
     teacher: type
     shape: Mapping[str, Any]
     training: "type[BaseTraining]"
     recipe: Mapping[str, Any]
+    distill: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Task(ABC):

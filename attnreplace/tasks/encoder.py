@@ -19,15 +19,17 @@ class EncoderTask(Task):
     """"text" or "image"."""
     recipe: ClassVar[Mapping[str, Any]]
     """Training from scratch."""
+    distill: ClassVar[Mapping[str, Any]] = {}
+    """Distillation."""
 
     def sections(self, teacher: Mapping[str, Any]) -> Sections:
         """Without a model, the one that has attention to replace."""
         if "pretrained" in teacher:
-            return Sections(PretrainedConfig, {}, EncoderTrainingConfig, FINE_TUNING)
+            return Sections(PretrainedConfig, {}, EncoderTrainingConfig, FINE_TUNING, self.distill)
         if "preset" in teacher:
             raise UserError(f"presets are for translation; name a model for the task {self.name}")
         shape = named_shape(self.reads, teacher.get("model"), teacher)
-        return Sections(EncoderConfig, shape, EncoderTrainingConfig, self.recipe)
+        return Sections(EncoderConfig, shape, EncoderTrainingConfig, self.recipe, self.distill)
 
     def complete(self, teacher: Any) -> Any:
         """Named models in full, so that they are known by the same digest however given."""

@@ -1,9 +1,12 @@
+import dataclasses
+
 import pytest
 import transformers
 
 from attnreplace.config import RunConfig
-from attnreplace.data.config import EMBEDDED
+from attnreplace.data.config import EMBEDDED, DataConfig
 from attnreplace.errors import UserError
+from attnreplace.rundir import RunDir
 from attnreplace.tasks import TASKS, Metric, get_task
 
 
@@ -44,3 +47,14 @@ def test_sections_of_every_task_round_trip(task, teacher, tmp_path):
 def test_what_does_not_apply_is_refused(values, message):
     with pytest.raises(UserError, match=message):
         RunConfig.from_dict(values)
+
+
+def test_another_task_brings_its_defaults(tmp_path):
+    run = RunDir(tmp_path)
+    run.update_config(data=DataConfig(task="image"))
+    config = run.config()
+    assert config == RunConfig.from_dict({"data": {"task": "image"}})
+    assert config.distill.epochs > RunConfig().distill.epochs
+    run.update_config(distill=dataclasses.replace(config.distill, epochs=2))
+    run.update_config(data=DataConfig(task="image", seed=1))
+    assert (run.config().distill.epochs, run.config().data.seed) == (2, 1)
