@@ -1,5 +1,6 @@
 """Read batches of a store: the sentences of some batches at a time, as many as memory allows."""
 
+import mmap
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -81,7 +82,7 @@ def read_batches(
     Raises:
         UserError: a file is damaged or missing.
     """
-    rows = _Rows(files, widths)
+    rows = _Rows(files, widths, room)
     for buffer in order:
         if skip >= len(buffer.batches):
             skip -= len(buffer.batches)
@@ -102,13 +103,34 @@ def read_batches(
                 }
                 yield ActivationBatch(
                     {axis: torch.from_numpy(tokens) for axis, tokens in chosen.items()},
-                    {
-                        name: values.index_select(0, numbers[axis_of(name)]).float()
-                        for name, values in tensors.items()
-                    },
+                    _take(tensors, numbers),
                 )
-            del tensors  # so that the memory can be let go before there is more of it
         skip = 0
+
+
+def _take(tensors: Mapping[str, Tensor], numbers: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Some rows of each tensor in float32, given their numbers by axis."""
+    counts = {name: len(numbers[axis_of(name)]) * rows.shape[1] for name, rows in tensors.items()}
+    memory = _room(sum(counts.values()), torch.float32).split(list(counts.values()))
+    stored = _room(max(counts.values()), next(iter(tensors.values())).dtype)
+    taken = {}
+    for (name, rows), part in zip(tensors.items(), memory, strict=True):
+        chosen = stored[: counts[name]].view(-1, rows.shape[1])
+        torch.index_select(rows, 0, numbers[axis_of(name)], out=chosen)
+        taken[name] = part.view_as(chosen).copy_(chosen)
+    return taken
+
+
+def _room(values: int, dtype: torch.dtype) -> Tensor:
+    """Memory that goes back to the system when it is let go, and takes none before it is used.
+
+    Batches are of many sizes: an allocator would keep the gaps that they leave between them.
+    """
+    size = max(1, values) * dtype.itemsize
+    pages = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_HUGEPAGE"):  # asked for one by one, small pages take longer than a copy
+        pages.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(pages, dtype=dtype)[:values]
 
 
 def row_numbers(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -140,12 +162,15 @@ class _Rows:
     sentence read through HDF5 would cost more than its bytes.
     """
 
-    def __init__(self, files: SplitFiles, widths: Mapping[str, int]) -> None:
+    def __init__(self, files: SplitFiles, widths: Mapping[str, int], room: int) -> None:
         self._files, self._widths = files, widths
         self._kind = storage_dtype(files.dtype)
         self._starts: dict[int, dict[str, int]] = {}
-        # Kept from one reading to the next: fresh pages cost as much as the reading itself.
-        self._memory = np.empty(0, np.uint8)
+        # Kept from one reading to the next: fresh pages cost as much as the reading itself. It
+        # takes no more memory than is read into it.
+        rows = {axis: offsets[-1:] for axis, offsets in files.offsets.items()}
+        size = min(room, int(self.sizes(rows).sum())) + ALIGNMENT * len(widths)
+        self._memory = _room(size, torch.uint8).numpy()
 
     def sizes(self, lengths: Mapping[str, np.ndarray]) -> np.ndarray:
         """Bytes of each sentence, int64 `(sentences,)`, from its lengths by axis."""
@@ -163,7 +188,7 @@ class _Rows:
         lasts = sentences[np.r_[breaks - 1, len(sentences) - 1]] + 1
         begin = {axis: offsets[firsts] for axis, offsets in self._files.offsets.items()}
         count = {axis: o[lasts] - begin[axis] for axis, o in self._files.offsets.items()}
-        rows = self._room({axis: int(counts.sum()) for axis, counts in count.items()})
+        rows = self._divide({axis: int(counts.sum()) for axis, counts in count.items()})
         target = {axis: np.cumsum(counts) - counts for axis, counts in count.items()}
         of_run = shard[np.r_[0, breaks]]
         for index in np.unique(of_run):
@@ -178,15 +203,11 @@ class _Rows:
             self._read_shard(int(index), rows, spans)
         return {name: from_storage(values, self._files.dtype) for name, values in rows.items()}
 
-    def _room(self, tokens: Mapping[str, int]) -> dict[str, np.ndarray]:
+    def _divide(self, tokens: Mapping[str, int]) -> dict[str, np.ndarray]:
         sizes = {
             name: tokens[axis_of(name)] * width * self._kind.itemsize
             for name, width in self._widths.items()
         }
-        needed = sum(-(-size // ALIGNMENT) * ALIGNMENT for size in sizes.values())
-        if needed > len(self._memory):
-            self._memory = np.empty(0, np.uint8)  # let go first, so that never both are held
-            self._memory = np.empty(needed, np.uint8)
         rows, start = {}, 0
         for name, size in sizes.items():
             values = self._memory[start : start + size].view(self._kind)
