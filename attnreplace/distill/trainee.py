@@ -1,5 +1,6 @@
 """One student in training: a method and size at one site, with an optimiser of its own."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from attnreplace.checkpoint import optimizer_tensors, restore_optimizer
 from attnreplace.distill.config import DistillConfig
 from attnreplace.distill.cuts import Cut, Example
 from attnreplace.distill.objectives import get_objective, squared_error
+from attnreplace.distill.optimizer import RowwiseAdamW
 from attnreplace.distill.team import Team
 from attnreplace.schedule import learning_rate
 from attnreplace.students import Student
@@ -66,12 +68,8 @@ class Trainee:
         self.objective = get_objective(config.objective, config.recipe)
         recipe_rate = MODERN_RATE if self.modern else PAPER_RATES.get(cut.method.name, 1e-3)
         self.peak = config.learning_rate or recipe_rate
-        self.optimizer = torch.optim.AdamW(
-            student.parameters(),
-            lr=self.peak,
-            weight_decay=config.weight_decay if self.modern else 0.0,
-            fused=True,
-        )
+        decay = config.weight_decay if self.modern else 0.0
+        self.optimizer = RowwiseAdamW(student.parameters(), lr=self.peak, weight_decay=decay)
         self.weights: dict[str, Tensor] = dict(student.named_parameters())
         self.best: dict[str, Tensor] = {}
         if self.modern:
@@ -113,10 +111,13 @@ class Trainee:
         """
         for group in self.optimizer.param_groups:
             group["lr"] = self._rate(step, total)
-        output = self._output(example, autocast)
-        loss = self.objective.total(output, example.target, self.variance) * example.weight
-        terms = self.objective.terms(example.tokens, output.shape[-1])
-        (loss / terms).backward()
+        # A gradient that is added up over processes has to be there as a whole.
+        alone = team.count == 1
+        with self.optimizer.during_backward() if alone else nullcontext():
+            output = self._output(example, autocast)
+            loss = self.objective.total(output, example.target, self.variance) * example.weight
+            terms = self.objective.terms(example.tokens, output.shape[-1])
+            (loss / terms).backward()
         loss = loss.detach()
         team.add_up([loss, *(w.grad for w in self.weights.values() if w.grad is not None)])
         self.optimizer.step()

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from attnreplace.students.normed_linear import NormedLinear, apply_normed, tail
+from attnreplace.students.row_gradients import taker
 
 
 class Columns(NamedTuple):
@@ -62,28 +63,34 @@ class Tails:
 
 
 def normed_product(
-    z: Tensor, shift: Tensor, columns: Columns, bias: Tensor, tails: Tails, d_model: int
+    z: Tensor,
+    shift: Tensor,
+    columns: Columns,
+    bias: Tensor,
+    tails: Tails,
+    d_model: int,
+    dtype: torch.dtype,
 ) -> Tensor:
     """Norm and linear over normalised columns of which only the first k differ from `shift`.
 
     Args:
-        z: the first k columns, `(batch, k)`.
+        z: the first k columns, `(batch, k)`, float32 or wider.
         shift: what every later column holds, `(batch, 1)`.
-        columns: the weights, cast to the dtype of `z`.
+        columns: the weights.
         bias: `(groups, h)`.
         tails: where sums of `columns` are kept.
         d_model: how many columns a position has.
+        dtype: of the product.
 
     Returns:
-        `(groups, batch, h)` in the dtype of `z`.
+        `(groups, batch, h)`, float32 or wider.
     """
     if columns.frozen:
-        k = z.shape[1]
-        rest = tails.of(columns, d_model)[k // d_model]
-        sources: list[Tensor] = [columns.weight[:, :, :k], columns.gamma, columns.beta, bias, rest]
-        return apply_normed(z, shift, *(tensor.to(z.dtype) for tensor in sources))
+        rest = tails.of(columns, d_model)[z.shape[1] // d_model]
+        return apply_normed(z, shift, *columns, bias, rest, dtype)
     tails.forget()
-    return NormedLinear.apply(z, shift, *(tensor.to(z.dtype) for tensor in (*columns, bias)))
+    weight, *others = (at_least_float32(tensor) for tensor in (*columns, bias))
+    return NormedLinear.apply(z, shift, weight, *others, dtype, taker(weight))
 
 
 def at_least_float32(x: Tensor) -> Tensor:

@@ -15,9 +15,10 @@ sum of k values divided by n, and var takes two passes, so that a large mean cos
 
     var = (sum over k of (x - mu)^2  +  (n - k) * mu^2) / n.
 
-The gradient is written out for two reasons. That of W fills one matrix, where autograd would add up
-three of its size. And with dW' = dpre^T z, needed in any case, the gradient of gamma is the column
-sums of W_a * dW', which saves the product dpre W_a whenever z needs no gradient (distillation).
+The gradient is written out for two reasons. That of W fills one matrix, or none, where autograd
+would add up three of its size. And with dW' = dpre^T z, needed in any case, the gradient of gamma
+is the column sums of W_a * dW', which saves the product dpre W_a whenever z needs no gradient
+(distillation).
 """
 
 from typing import Any
@@ -25,6 +26,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from attnreplace.students.row_gradients import RowGradient, Take, blocks
 
 
 def centre(x: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -74,20 +77,30 @@ def apply_normed(
     beta: Tensor,
     bias: Tensor,
     rest: Tensor,
+    dtype: torch.dtype,
 ) -> Tensor:
-    """The first layer, `(groups, batch, h)`; arguments as in `NormedLinear`.
+    """The first layer, `(groups, batch, h)`, float32 or wider; arguments as in `NormedLinear`.
 
     Args:
         rest: `tail` of the columns beyond k, `(groups, 2, h)`.
     """
     k = z.shape[1]
-    head = torch.addcmul(beta[:, None, :k], gamma[:, None, :k], z)
-    pre = torch.addcmul(rest[:, 1:] + bias[:, None], rest[:, :1], shift)
-    return torch.baddbmm(pre, head, weight[:, :, :k].transpose(1, 2))
+    head = _head(z, gamma, beta).to(dtype)
+    if dtype == rest.dtype:
+        pre = torch.addcmul(rest[:, 1:] + bias[:, None], rest[:, :1], shift)
+        return torch.baddbmm(pre, head, weight[:, :, :k].to(dtype).transpose(1, 2))
+    product = torch.bmm(head, weight[:, :, :k].to(dtype).transpose(1, 2))
+    return (product + (rest[:, 1:] + bias[:, None])).addcmul_(rest[:, :1], shift)
+
+
+def _head(z: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
+    """The first k columns as the linear layer reads them, `(groups, batch, k)`."""
+    k = z.shape[1]
+    return torch.addcmul(beta[:, None, :k], gamma[:, None, :k], z)
 
 
 class NormedLinear(torch.autograd.Function):
-    """`apply_normed` with its gradient. All arguments have one dtype.
+    """The same with its gradient, some rows of the weights at a time: see `row_gradients`.
 
     Args:
         z: first k columns, normalised, `(batch, k)`.
@@ -96,6 +109,8 @@ class NormedLinear(torch.autograd.Function):
         gamma: `(groups, n)`.
         beta: `(groups, n)`.
         bias: `(groups, h)`.
+        dtype: of the large products; all else is in that of the arguments.
+        take: has the gradient of the weight, if not None.
     """
 
     @staticmethod
@@ -107,38 +122,58 @@ class NormedLinear(torch.autograd.Function):
         gamma: Tensor,
         beta: Tensor,
         bias: Tensor,
+        dtype: torch.dtype,
+        take: Take | None,
     ) -> Tensor:
         """See the class."""
         k = z.shape[1]
-        rest = tail(weight[:, :, k:], gamma[:, k:], beta[:, k:])
+        head = _head(z, gamma, beta).to(dtype)
+        affine = torch.stack([gamma[:, k:], beta[:, k:]], 1)
+        pre = z.new_empty(weight.shape[0], z.shape[0], weight.shape[1])
+        rest = z.new_empty(weight.shape[0], 2, weight.shape[1])
+        for groups, rows in blocks(weight):
+            own = weight[groups, rows]
+            # Cast in one piece: of a part of each row it takes twice as long.
+            columns = own.to(dtype)[:, :, :k].transpose(1, 2)
+            pre[groups, :, rows] = torch.bmm(head[groups], columns)
+            rest[groups, :, rows] = torch.bmm(affine[groups], own[:, :, k:].transpose(1, 2))
+        pre += torch.addcmul(rest[:, 1:] + bias[:, None], rest[:, :1], shift)
         ctx.save_for_backward(z, shift, weight, gamma, beta, rest)
-        return apply_normed(z, shift, weight, gamma, beta, bias, rest)
+        ctx.dtype, ctx.take = dtype, take
+        return pre
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradients of all six arguments, from that of the output, `(groups, batch, h)`."""
+        """Gradients of the six tensors, from that of the output, `(groups, batch, h)`."""
         z, shift, weight, gamma, beta, rest = ctx.saved_tensors
-        k = z.shape[1]
-        d_z = d_shift = d_weight = d_gamma = None
+        k, dtype = z.shape[1], ctx.dtype
+        narrow = grad.to(dtype)
+        d_z = d_shift = None
         if ctx.needs_input_grad[0]:
-            d_z = (torch.bmm(grad, weight[:, :, :k]) * gamma[:, None, :k]).sum(0)
+            d_z = torch.bmm(narrow, weight[:, :, :k].to(dtype)) * gamma[:, None, :k]
+            d_z = d_z.sum(0)
         if ctx.needs_input_grad[1]:
             d_shift = (grad * rest[:, :1]).sum((0, 2)).unsqueeze(1)
         d_bias = grad.sum(1)
-        d_beta = torch.bmm(d_bias[:, None], weight)[:, 0]
-        if ctx.needs_input_grad[2] or ctx.needs_input_grad[3]:
-            d_rest = torch.stack([(grad * shift).sum(1), d_bias], 2)
-            d_weight = torch.empty_like(weight)
-            first, last = d_weight[:, :, :k], d_weight[:, :, k:]
-            torch.bmm(grad.transpose(1, 2), z.expand(grad.shape[0], -1, -1), out=first)
-            d_gamma = torch.cat(
-                [
-                    (first * weight[:, :, :k]).sum(1),
-                    torch.bmm(d_rest[:, None, :, 0], weight[:, :, k:])[:, 0],
-                ],
-                1,
-            )
-            first.mul_(gamma[:, None, :k]).addcmul_(d_bias[:, :, None], beta[:, None, :k])
-            torch.bmm(d_rest, torch.stack([gamma[:, k:], beta[:, k:]], 1), out=last)
-        return d_z, d_shift, d_weight, d_gamma, d_beta, d_bias
+        if not any(ctx.needs_input_grad[2:5]):
+            return d_z, d_shift, None, None, None, d_bias, None, None
+        inputs = z.to(dtype).expand(len(weight), -1, -1)
+        affine = torch.stack([gamma[:, k:], beta[:, k:]], 1)
+        # What reaches W gamma of the columns beyond k, and W beta of all.
+        d_rest = torch.stack([(grad * shift).sum(1), d_bias], 1)
+        d_affine = torch.zeros(*d_rest.shape[:2], weight.shape[2]).to(grad)
+        d_head = torch.zeros_like(d_affine[:, 0, :k])
+        gradient = RowGradient(weight, ctx.take)
+        for (groups, rows), out in gradient:
+            own, to_rest = weight[groups, rows], d_rest[groups, :, rows]
+            d_affine[groups].baddbmm_(to_rest, own)
+            through = torch.bmm(narrow[groups, :, rows].transpose(1, 2), inputs[groups])
+            through = through.to(grad.dtype)
+            d_head[groups] += torch.linalg.vecdot(through, own[:, :, :k], dim=1)
+            torch.mul(through, gamma[groups, None, :k], out=out[:, :, :k])
+            out[:, :, :k].addcmul_(to_rest[:, 1, :, None], beta[groups, None, :k])
+            torch.bmm(to_rest.transpose(1, 2), affine[groups], out=out[:, :, k:])
+        d_gamma, d_beta = d_affine.unbind(1)
+        d_gamma[:, :k] = d_head
+        return d_z, d_shift, gradient.whole, d_gamma, d_beta, d_bias, None, None

@@ -28,15 +28,13 @@ class PaperFF(ShallowFF):
         with without_autocast(x):
             flat = at_least_float32(torch.cat([memory.flatten(1), x.flatten(1)], 1))
             z, shift = normalise(flat, 2 * self.config.positions * d_model, EPS)
-            z, shift = z.to(dtype), shift.to(dtype)
             of_memory, of_target = z.split([memory.shape[1] * d_model, seq * d_model], 1)
             none, bias = torch.zeros_like(self.bias_in), self.bias_in
-            parts = [
-                normed_product(
-                    of_memory, shift, self.columns_memory, none, self.tails_memory, d_model
-                ),
-                normed_product(of_target, shift, self.columns_in, bias, self.tails_in, d_model),
-            ]
-            pre = at_least_float32(parts[0]) + parts[1]
+            pre = normed_product(
+                of_memory, shift, self.columns_memory, none, self.tails_memory, d_model, dtype
+            )
+            pre = pre + normed_product(
+                of_target, shift, self.columns_in, bias, self.tails_in, d_model, dtype
+            )
             out = self.finish(pre, dtype, seq * d_group)
         return out.view(-1, batch, seq, d_group).permute(1, 2, 0, 3).flatten(2)

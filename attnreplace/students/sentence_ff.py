@@ -22,7 +22,8 @@ class SentenceFF(ShallowFF):
         with without_autocast(x):
             flat = at_least_float32(x.reshape(batch, seq * d_model))
             z, shift = normalise(flat, self.config.positions * d_model, EPS)
-            z, shift = z.to(dtype), shift.to(dtype)
-            pre = normed_product(z, shift, self.columns_in, self.bias_in, self.tails_in, d_model)
+            pre = normed_product(
+                z, shift, self.columns_in, self.bias_in, self.tails_in, d_model, dtype
+            )
             out = self.finish(pre, dtype, seq * d_group)
         return out.view(-1, batch, seq, d_group).permute(1, 2, 0, 3).flatten(2)

@@ -18,6 +18,8 @@ from torch.nn import functional as F
 
 from attnreplace.students.base import CROSS_FORMS, Student, StudentConfig
 from attnreplace.students.columns import Columns, Tails, at_least_float32
+from attnreplace.students.row_gradients import taker
+from attnreplace.students.row_linear import RowLinear
 from attnreplace.students.sizes import input_width
 
 EPS = 1e-5
@@ -107,10 +109,11 @@ class ShallowFF(Student):
         gamma, beta = self.norm_hidden_weight, self.norm_hidden_bias
         for layer in range(self.config.hidden_layers - 1):
             weight, bias = self.weight_deep[layer], self.bias_deep[layer]
-            pre = _affine_linear(_activate(pre), gamma, beta, weight, bias, dtype)
+            width = self.config.hidden
+            pre = _affine_linear(_activate(pre), gamma, beta, weight, bias, width, dtype)
             gamma, beta = self.norm_deep_weight[layer], self.norm_deep_bias[layer]
-        weight, bias = self.weight_out[:, :rows], self.bias_out[:, :rows]
-        return _affine_linear(_activate(pre), gamma, beta, weight, bias, dtype)
+        weight, bias = self.weight_out, self.bias_out
+        return _affine_linear(_activate(pre), gamma, beta, weight, bias, rows, dtype)
 
     def product_dtype(self, x: Tensor) -> torch.dtype:
         """The dtype of the matrix products: autocast's where it is on (but float64 stays)."""
@@ -135,9 +138,15 @@ def _activate(pre: Tensor) -> Tensor:
 
 
 def _affine_linear(
-    x: Tensor, gamma: Tensor, beta: Tensor, weight: Tensor, bias: Tensor, dtype: torch.dtype
+    x: Tensor,
+    gamma: Tensor,
+    beta: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    rows: int,
+    dtype: torch.dtype,
 ) -> Tensor:
-    """W (gamma * x + beta) + b, `(groups, batch, out)` in `dtype`.
+    """The first rows of W (gamma * x + beta) + b, `(groups, batch, rows)` in `dtype`.
 
     Gamma and beta go to the side with fewer rows: to `x`, or into the weights.
 
@@ -147,13 +156,17 @@ def _affine_linear(
         beta: `(groups, h)`.
         weight: `(groups, out, h)`.
         bias: `(groups, out)`.
+        rows: how many.
         dtype: of the product.
     """
-    if x.shape[1] > weight.shape[1]:
+    if x.shape[1] <= rows:
+        x = torch.addcmul(beta[:, None], x, gamma[:, None])
+        if weight.requires_grad:
+            return RowLinear.apply(x, weight, bias, rows, dtype, taker(weight))
+    weight, bias = weight[:, :rows], bias[:, :rows]
+    if x.shape[1] > rows:
         bias = torch.baddbmm(bias[:, :, None], weight, beta[:, :, None])[:, :, 0]
         weight = weight * gamma[:, None]
-    else:
-        x = torch.addcmul(beta[:, None], x, gamma[:, None])
     return torch.baddbmm(bias[:, None].to(dtype), x.to(dtype), weight.to(dtype).transpose(1, 2))
 
 

@@ -1,0 +1,57 @@
+"""AdamW that takes the gradients of large weights while they are being made."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+from torch.optim.adamw import adamw
+
+from attnreplace.students.row_gradients import Block, taking
+
+
+class RowwiseAdamW(torch.optim.AdamW):
+    """torch's own, fused. Its state is the same whichever way a gradient comes."""
+
+    def __init__(self, weights: Iterable[Tensor], lr: float, weight_decay: float) -> None:
+        super().__init__(weights, lr=lr, weight_decay=weight_decay, fused=True)
+
+    @contextmanager
+    def during_backward(self) -> Iterator[None]:
+        """Update what can be updated within the backward pass, for a pass that is run inside.
+
+        `step`, called afterwards, does the rest.
+        """
+        (group,) = self.param_groups
+        large = [weight for weight in group["params"] if weight.dim() == 3]
+        with taking(large, self._take):
+            yield
+
+    @torch.no_grad()
+    def _take(self, weight: Tensor, at: Block, gradient: Tensor) -> None:
+        state = self.state[weight]
+        if not state:
+            state["step"] = torch.zeros((), device=weight.device)
+            state["exp_avg"] = torch.zeros_like(weight)
+            state["exp_avg_sq"] = torch.zeros_like(weight)
+        groups, rows = at
+        before = state["step"].clone()
+        if (groups.stop, rows.stop) == weight.shape[:2]:  # the last block
+            state["step"] += 1
+        (group,) = self.param_groups
+        adamw(
+            [weight[at]],
+            [gradient],
+            [state["exp_avg"][at]],
+            [state["exp_avg_sq"][at]],
+            [],
+            [before],
+            fused=True,
+            amsgrad=False,
+            beta1=group["betas"][0],
+            beta2=group["betas"][1],
+            lr=group["lr"],
+            weight_decay=group["weight_decay"],
+            eps=group["eps"],
+            maximize=False,
+        )

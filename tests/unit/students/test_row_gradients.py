@@ -1,0 +1,113 @@
+"""Gradients by rows: the same numbers, whether they are taken as they come or gathered."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from attnreplace.students import Student, StudentConfig, build_student, row_gradients
+from attnreplace.students.row_gradients import RowGradient, blocks, taker, taking
+from attnreplace.students.row_linear import RowLinear
+
+
+@pytest.fixture
+def small_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that tiny weights are cut into blocks, with a smaller one at the end."""
+    monkeypatch.setattr(row_gradients, "CACHED_VALUES", 70)
+    monkeypatch.setattr(row_gradients, "ROUND", 2)
+
+
+def network(groups: int, hidden_layers: int = 1) -> Student:
+    """A student with more outputs than a batch has sentences."""
+    torch.manual_seed(0)
+    config = StudentConfig(
+        family="shallow_ff",
+        d_model=4,
+        d_out=4,
+        positions=6,
+        hidden=7,
+        groups=groups,
+        hidden_layers=hidden_layers,
+    )
+    student = build_student(config).double()
+    for parameter in student.parameters():
+        torch.nn.init.normal_(parameter)
+    return student
+
+
+def loss(student: Student) -> Tensor:
+    x = torch.randn(3, 5, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    return student.mix(x, None).square().sum()
+
+
+def gradients(student: Student) -> dict[str, Tensor]:
+    return {name: weight.grad for name, weight in student.named_parameters()}
+
+
+@pytest.mark.parametrize(("groups", "hidden_layers"), [(1, 1), (2, 1), (1, 3)])
+def test_blocks_give_the_gradient_of_the_whole(
+    groups: int, hidden_layers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, cut = network(groups, hidden_layers), network(groups, hidden_layers)
+    loss(whole).backward()
+    monkeypatch.setattr(row_gradients, "CACHED_VALUES", 70)
+    monkeypatch.setattr(row_gradients, "ROUND", 2)
+    assert len(list(blocks(cut.get_parameter("weight_in")))) > 2 * groups
+    loss(cut).backward()
+    for name, gradient in gradients(cut).items():
+        torch.testing.assert_close(gradient, gradients(whole)[name], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(("groups", "hidden_layers"), [(1, 1), (2, 1), (1, 3)])
+def test_what_is_taken_is_the_gradient_and_is_nowhere_else(
+    groups: int, hidden_layers: int, small_cache: None
+) -> None:
+    kept, taken = network(groups, hidden_layers), network(groups, hidden_layers)
+    loss(kept).backward()
+    names = {id(weight): name for name, weight in taken.named_parameters() if weight.dim() == 3}
+    gathered = {
+        name: torch.full_like(taken.get_parameter(name), torch.nan) for name in names.values()
+    }
+
+    def take(weight: Tensor, at: row_gradients.Block, gradient: Tensor) -> None:
+        with torch.no_grad():
+            gathered[names[id(weight)]][at] = gradient
+            weight[at] = torch.nan  # its values are no longer needed
+
+    with taking([p for p in taken.parameters() if p.dim() == 3], take):
+        loss(taken).backward()
+    for name, gradient in gradients(taken).items():
+        assert (gradient is None) == (name in gathered)
+        found = gathered[name] if gradient is None else gradient
+        torch.testing.assert_close(found, gradients(kept)[name], rtol=0, atol=0)
+
+
+def test_nothing_is_taken_afterwards() -> None:
+    weight = torch.zeros(1, 2, 3)
+    with taking([weight], lambda *_: None):
+        assert taker(weight)
+    assert taker(weight) is None
+
+
+def test_blocks_cover_every_row_once(small_cache: None) -> None:
+    weight = torch.zeros(2, 13, 12)
+    for at, part in RowGradient(weight, None):
+        assert part.shape == weight[at].shape
+        weight[at] += 1
+    assert torch.equal(weight, torch.ones_like(weight))
+    assert [rows.stop for _, rows in blocks(weight, 7)] == [4, 7, 4, 7]
+
+
+@pytest.mark.parametrize("rows", [1, 5, 9])
+def test_first_rows_of_a_linear_layer(rows: int, small_cache: None) -> None:
+    generator = torch.Generator().manual_seed(0)
+    shapes = (2, 4, 12), (2, 9, 12), (2, 9)
+    x, weight, bias = (
+        torch.randn(shape, dtype=torch.float64, generator=generator, requires_grad=True)
+        for shape in shapes
+    )
+    assert torch.autograd.gradcheck(
+        lambda *tensors: RowLinear.apply(*tensors, rows, torch.float64, None), (x, weight, bias)
+    )
+    found = RowLinear.apply(x, weight, bias, rows, torch.float64, None)
+    wanted = torch.einsum("gbc,grc->gbr", x, weight) + bias[:, None]
+    torch.testing.assert_close(found, wanted[..., :rows])
