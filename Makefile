@@ -1,10 +1,11 @@
 # make demo: install, then every stage on the embedded corpus. make test: install, then the tests.
+# make bench: install, then every ratio against the plain way.
 PYTHON ?= python3
 # For a GPU build or a slimmer CPU build, see the README: TORCH="torch==2.13.0 --index-url ..."
 TORCH ?= torch==2.13.0
 BIN := .venv/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test bench lint clean
 
 demo: .venv/installed
 	$(BIN)/attnreplace run --run runs/demo --pair en-de --set training.validation_sentences=100 \
@@ -12,6 +13,9 @@ demo: .venv/installed
 
 test: .venv/installed
 	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 2
+
+bench: .venv/installed
+	OMP_WAIT_POLICY=passive $(BIN)/python -m benchmarks
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -42,8 +42,8 @@ BENCHMARKS = {
     "decoder-generation": Benchmark(decoder_generation.run, 2),
     "extraction": Benchmark(extraction.run, 2),
     "reader": Benchmark(reader.run, 1),
-    "sixteen": Benchmark(sixteen.run, 4),
-    "grid": Benchmark(grid.run, 10),
+    "sixteen": Benchmark(sixteen.run, 3),
+    "grid": Benchmark(grid.run, 9),
 }
 RECORDS = Path("experiments/results/benchmarks")
 LIST = ", ".join(f"{name} ({item.minutes:g} min)" for name, item in BENCHMARKS.items())

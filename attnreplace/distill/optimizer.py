@@ -20,10 +20,10 @@ class RowwiseAdamW(torch.optim.AdamW):
     def during_backward(self) -> Iterator[None]:
         """Update what can be updated within the backward pass, for a pass that is run inside.
 
-        `step`, called afterwards, does the rest.
+        `step`, called afterwards, does the rest. On a GPU it does all of it, in one go.
         """
         (group,) = self.param_groups
-        large = [weight for weight in group["params"] if weight.dim() == 3]
+        large = [w for w in group["params"] if w.dim() == 3 and w.device.type == "cpu"]
         with taking(large, self._take):
             yield
 
