@@ -1,17 +1,28 @@
 """Exact checkpoints of a training run: one safetensors file, its counters as JSON in the header."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from attnreplace.errors import UserError
+from attnreplace.files import replacing
+
+TYPES = {
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
+"""What tensors can be kept, and what the format calls their types."""
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
@@ -20,20 +31,40 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, 
     Raises:
         UserError: the disk is full or not writable; what stood at `path` before is untouched.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     try:
-        save_file(plain, temporary, metadata={"state": json.dumps(state)})
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except (OSError, SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
+        with replacing(path) as file:
+            _write(file, plain, {"state": json.dumps(state)})
+    except OSError as error:
         raise UserError(
-            f"cannot write {path} ({error}); free some disk space and repeat the command: "
-            "it goes on from the last checkpoint"
+            f"cannot write {path} ({error.strerror}); free some disk space and repeat the "
+            "command: it goes on from the last checkpoint"
         ) from error
+
+
+def _write(file: BinaryIO, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write the safetensors format.
+
+    The library writes to a name drawn at random, which a kill leaves behind for good, or to a
+    second copy in memory.
+    """
+    header: dict[str, Any] = {"__metadata__": metadata}
+    start = 0
+    # Wide types first, so that all are aligned.
+    ordered = sorted(tensors.items(), key=lambda item: (-item[1].itemsize, item[0]))
+    for name, tensor in ordered:
+        end = start + tensor.nbytes
+        header[name] = {
+            "dtype": TYPES[tensor.dtype],
+            "shape": list(tensor.shape),
+            "data_offsets": [start, end],
+        }
+        start = end
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    file.write(len(text).to_bytes(8, "little") + text)
+    for _, tensor in ordered:
+        file.write(tensor.reshape(-1).view(torch.uint8).numpy().data)
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

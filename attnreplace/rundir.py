@@ -1,13 +1,12 @@
 """The run directory: the files that stages exchange, and nothing else."""
 
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attnreplace.errors import UserError
+from attnreplace.files import replacing
 
 if TYPE_CHECKING:
     from attnreplace.config import RunConfig
@@ -20,17 +19,9 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write text whole or not at all: a temporary file beside `path`, then a rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    """Write text, whole or not at all."""
+    with replacing(path) as file:
+        file.write(text.encode())
 
 
 def read_json(path: Path) -> Any:

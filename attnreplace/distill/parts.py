@@ -10,6 +10,7 @@ import torch
 from attnreplace.checkpoint import load_state, load_tensors, save_tensors
 from attnreplace.distill.trainee import Trainee, TraineeKey
 from attnreplace.errors import UserError
+from attnreplace.files import discard
 from attnreplace.hosts import Site
 from attnreplace.locks import lock_file
 from attnreplace.splice.bundle import BundleConfig
@@ -69,7 +70,7 @@ class Parts:
     def remove(self, bundle: BundleConfig) -> None:
         """Delete the students of a bundle."""
         for site in bundle.sites:
-            self._path(TraineeKey(bundle.name, site)).unlink(missing_ok=True)
+            discard(self._path(TraineeKey(bundle.name, site)))
 
     def close(self) -> None:
         """Delete the folder if nothing is in it; when no other job can be writing to it."""

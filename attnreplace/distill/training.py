@@ -17,6 +17,7 @@ from attnreplace.distill.passes import plan_passes
 from attnreplace.distill.team import Team
 from attnreplace.distill.trainee import Trainee, TraineeKey
 from attnreplace.errors import UserError
+from attnreplace.files import discard
 from attnreplace.progress import Progress
 from attnreplace.splice.bundle import BundleConfig, build_students
 from attnreplace.students import StudentConfig
@@ -90,7 +91,7 @@ class Training:
         """Keys of the students that train side by side."""
         held = self._interrupted()
         if not held:
-            self.checkpoint.unlink(missing_ok=True)
+            discard(self.checkpoint)
         missing = [order for order in orders if not self.parts.done(order.key, order.digest)]
         if not missing:
             return []
@@ -144,7 +145,7 @@ class Training:
         if self.team.leads:
             for trainee in trainees:
                 self.parts.save(trainee, seconds, len(trainees))
-            self.checkpoint.unlink(missing_ok=True)
+            discard(self.checkpoint)
 
     def _trainee(self, order: Order, spread: TargetSpread) -> Trainee:
         shape, bundle = order.shape, order.bundle

@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 from attnreplace.checkpoint import load_state
 from attnreplace.digest import digest_json
 from attnreplace.errors import UserError
+from attnreplace.files import discard
 from attnreplace.precision import resolved_precision
 from attnreplace.rundir import RunDir, write_json
 from attnreplace.teacher.config import BaseTraining
@@ -90,7 +91,7 @@ def clear(run: RunDir, finished: Collection[str]) -> None:
     shutil.rmtree(former_teacher(run), ignore_errors=True)
     checkpoint = checkpoint_path(run)
     if checkpoint.exists() and load_state(checkpoint)["inputs_digest"] in finished:
-        checkpoint.unlink()
+        discard(checkpoint)
 
 
 def write_teacher(

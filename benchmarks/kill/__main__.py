@@ -12,6 +12,7 @@ os.environ |= {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 import random
 import shutil
 import tempfile
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,7 +23,7 @@ from rich.table import Table
 
 import attnreplace.api  # noqa: F401  Imported once, for all children.
 from attnreplace.rundir import write_json
-from benchmarks.kill.child import AFTER, Ending, Moment, work
+from benchmarks.kill.child import AFTER, Ending, Moment, moment_of, work
 from benchmarks.kill.contents import contents, differences, litter
 from benchmarks.kill.stages import STAGES, Stage, prepare
 from benchmarks.measure import machine
@@ -50,7 +51,7 @@ class Trial:
         overwrites = generator.random() < 0.5
         if overwrites:
             _succeed(work(lambda _: stage.stale(run), path))
-        kills = []
+        kills: list[dict[str, str]] = []
         for attempt in range(generator.choice((1, 1, 2, MOST_KILLS))):
             # There is less to do for whoever goes on.
             moment = Moment.draw(
@@ -64,16 +65,24 @@ class Trial:
             if ending.error:
                 return self._result(path, number, aimed, overwrites, kills, ending.error)
             if not ending.finished:
-                kills.append(f"{moment}: {ending.doing}")
+                kills.append(
+                    {"moment": str(moment), "task": ending.task, "operation": ending.operation}
+                )
         limit = PATIENCE * self.reference.seconds
         ending = work(lambda progress: stage.run(run, progress), path, Moment(seconds=limit))
         error = ending.error
         if not (ending.finished or error):
-            error = f"still at work after {limit:.0f} s: {ending.doing}"
+            error = f"still at work after {limit:.0f} s: {ending.operation}"
         return self._result(path, number, aimed, overwrites, kills, error)
 
     def _result(
-        self, path: Path, number: int, aimed: bool, overwrites: bool, kills: list[str], error: str
+        self,
+        path: Path,
+        number: int,
+        aimed: bool,
+        overwrites: bool,
+        kills: list[dict[str, str]],
+        error: str,
     ) -> dict[str, Any]:
         found = contents(path) if not error else {}
         wrong = [] if error else differences(self.expected, found)
@@ -140,6 +149,7 @@ def main(
             "seed": seed,
             "seconds_uninterrupted": durations,
             "stages": table,
+            "moments": moments(results),
             "points": results,
         },
     )
@@ -165,13 +175,22 @@ def summary(results: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
     return table
 
 
+def moments(results: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
+    """How many kills hit which moment, by stage: the last operation on a file before them."""
+    table: dict[str, Counter[str]] = {}
+    for result in results:
+        counts = table.setdefault(result["stage"], Counter())
+        counts.update(moment_of(kill["operation"]) for kill in result["kills"])
+    return {stage: dict(counts.most_common()) for stage, counts in table.items()}
+
+
 def _report(console: Console, result: dict[str, Any]) -> None:
     if result["different"] or result["error"]:
         last = result["error"].strip().splitlines()[-1:]
         console.print(
             f"[red]{result['stage']}[/red] point {result['point']} "
             f"{'aimed' if result['aimed'] else 'timed'}: {result['different'] or last}\n  "
-            + "\n  ".join(result["kills"]),
+            + "\n  ".join("; ".join(kill.values()) for kill in result["kills"]),
             markup=True,
         )
 

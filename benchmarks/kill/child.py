@@ -6,6 +6,7 @@ The parent has imported everything and started no thread, so that a child begins
 import mmap
 import os
 import random
+import re
 import select
 import signal
 import sys
@@ -58,10 +59,26 @@ class Ending:
     seconds: float
     operations: int
     """Operations on files of the run, up to then."""
-    doing: str
-    """The task, and the last operation on a file."""
+    task: str
+    """What it was about."""
+    operation: str
+    """The last operation on a file; "open" is for writing."""
     error: str
     """Traceback of an exception; empty where there was none."""
+
+
+def moment_of(operation: str) -> str:
+    """An operation, without what tells files of a kind apart.
+
+    "open" of a temporary file is its writing, and its "rename" is followed by what comes next.
+    """
+    event, _, path = operation.partition(" ")
+    if not event:
+        return "before the first operation"
+    # Names of bundles, and of students in them.
+    path = re.sub(r"(?<=^/students/)[^/]*", "*", path)
+    path = re.sub(r"(?<=^/distill.parts/).*(?=\.(safetensors|claim))", "*", path)
+    return f"{event} {re.sub('(?<![a-z])[0-9]+', '#', path) or '/'}"
 
 
 def work(
@@ -95,9 +112,9 @@ def work(
     status = os.waitpid(pid, 0)[1]
     seconds = time.perf_counter() - started
     os.close(end)
-    operations, doing = _read(shared)
+    operations, task, operation = _read(shared)
     error = (folder.parent / f"{pid}.error").read_text() if status and os.WIFEXITED(status) else ""
-    return Ending(status == 0, seconds, operations, doing, error)
+    return Ending(status == 0, seconds, operations, task, operation, error)
 
 
 def _be_child(
@@ -138,6 +155,8 @@ class _Diary(NullProgress):
         path = os.fsdecode(args[0]) if isinstance(args[0], str | bytes | os.PathLike) else ""
         if not path.startswith(self.folder):
             return
+        if event == "os.remove" and not os.path.lexists(path):
+            return
         self.count += 1
         self.last = f"{event.removeprefix('os.')} {path.removeprefix(self.folder)}"
         self._write()
@@ -155,10 +174,11 @@ class _Diary(NullProgress):
         """Steps are not noted."""
 
     def _write(self) -> None:
-        text = f"{self.count}\n{self.current}; {self.last}".encode()[: SHARED - 1]
+        text = f"{self.count}\n{self.current}\n{self.last}".encode()[: SHARED - 1]
         self.shared[: len(text) + 1] = text + b"\0"
 
 
-def _read(shared: mmap.mmap) -> tuple[int, str]:
-    count, _, doing = shared[:].split(b"\0")[0].decode(errors="replace").partition("\n")
-    return int(count or 0), doing
+def _read(shared: mmap.mmap) -> tuple[int, str, str]:
+    text = shared[:].split(b"\0")[0].decode(errors="replace")
+    count, task, operation = text.split("\n") if text else ("0", "", "")
+    return int(count), task, operation

@@ -2,6 +2,7 @@ import resource
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from attnreplace.checkpoint import (
     load_state,
@@ -78,3 +79,21 @@ def test_a_truncated_file_is_named(tmp_path):
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(UserError, match=r"c\.safetensors is not a readable checkpoint.*delete it"):
         load_tensors(path)
+
+
+def test_the_file_is_one_that_the_library_reads(tmp_path):
+    types = (torch.float64, torch.float32, torch.bfloat16, torch.float16, torch.int32)
+    tensors = {f"t{i}": torch.arange(i, i + 3).to(t) for i, t in enumerate(types)}
+    tensors |= {
+        "none": torch.zeros(0, 4),
+        "one": torch.tensor(2.5),
+        "bool": torch.tensor([True, False]),
+        "across": torch.arange(6.0).reshape(2, 3).T,
+        "ä": torch.ones(1, requires_grad=True),
+    }
+    save_tensors(tmp_path / "c.safetensors", tensors, {"note": "ß"})
+    back = load_file(tmp_path / "c.safetensors")
+    assert back.keys() == tensors.keys()
+    for name, tensor in tensors.items():
+        assert back[name].dtype == tensor.dtype and torch.equal(back[name], tensor)
+    assert load_state(tmp_path / "c.safetensors") == {"note": "ß"}
