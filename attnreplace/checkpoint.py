@@ -1,6 +1,8 @@
 """Exact checkpoints of a training run: one safetensors file, its counters as JSON in the header."""
 
 import json
+import os
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -34,7 +36,9 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, 
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     try:
         with replacing(path) as file:
-            _write(file, plain, {"state": json.dumps(state)})
+            text = json.dumps(state)
+            checksum = str(_checksum(text, plain))
+            _write(file, plain, {"state": text, "checksum": checksum})
     except OSError as error:
         raise UserError(
             f"cannot write {path} ({error.strerror}); free some disk space and repeat the "
@@ -64,19 +68,25 @@ def _write(file: BinaryIO, tensors: Mapping[str, Tensor], metadata: Mapping[str,
     text += b" " * (-len(text) % 8)
     file.write(len(text).to_bytes(8, "little") + text)
     for _, tensor in ordered:
-        file.write(tensor.reshape(-1).view(torch.uint8).numpy().data)
+        file.write(_bytes(tensor))
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what `save_tensors` wrote.
 
     Raises:
-        UserError: the file is truncated or not one of ours.
+        UserError: the file is truncated, changed or not one of ours.
     """
     try:
-        state = _state(path)
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, state  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata = file.metadata() or {}
+        text = metadata["state"]
+        if metadata["checksum"] != str(_checksum(text, tensors)):
+            raise ValueError("its checksum is wrong")
+        return tensors, json.loads(text)
     except _UNREADABLE as error:
         raise _unreadable(path, error) from error
 
@@ -88,17 +98,26 @@ def load_state(path: Path) -> dict[str, Any]:
         UserError: the file is truncated or not one of ours.
     """
     try:
-        return _state(path)
+        with safe_open(path, framework="pt") as file:
+            return json.loads((file.metadata() or {})["state"])
     except _UNREADABLE as error:
         raise _unreadable(path, error) from error
 
 
-_UNREADABLE = (OSError, SafetensorError, KeyError, json.JSONDecodeError)
+_UNREADABLE = (OSError, SafetensorError, KeyError, ValueError)
 
 
-def _state(path: Path) -> dict[str, Any]:
-    with safe_open(path, framework="pt") as file:
-        return json.loads((file.metadata() or {})["state"])
+def _checksum(text: str, tensors: Mapping[str, Tensor]) -> int:
+    """CRC-32 of a state and its tensors: against disks, not against forgers."""
+    checksum = zlib.crc32(text.encode())
+    for name in sorted(tensors):
+        checksum = zlib.crc32(name.encode(), checksum)
+        checksum = zlib.crc32(_bytes(tensors[name]), checksum)
+    return checksum
+
+
+def _bytes(tensor: Tensor) -> memoryview:
+    return tensor.reshape(-1).view(torch.uint8).numpy().data
 
 
 def _unreadable(path: Path, error: Exception) -> UserError:

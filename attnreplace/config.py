@@ -94,7 +94,7 @@ class RunConfig:
         except OSError as error:
             raise UserError(f"cannot read the configuration {path}: {error.strerror}") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise UserError(f"{path} is not valid TOML: {error}") from error
+            raise UserError(f"{path} is not valid TOML: {error}; mend it, or delete it") from error
         return cls.from_dict(values, str(path))
 
     def save(self, path: Path) -> None:

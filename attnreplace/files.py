@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file to write to, which takes the place of `path` when it has reached the disk.
+    """A file to write to, which takes the place of `path` when all is written.
 
     Until then it lies beside `path`, always under the same name, so that what a killed process left
     there goes with the next writing of the same file, or with `discard`.
@@ -27,7 +27,6 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             try:
                 yield file
                 file.flush()
-                os.fsync(handle)
                 os.replace(temporary, path)
             except BaseException:
                 temporary.unlink(missing_ok=True)

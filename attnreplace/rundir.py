@@ -24,18 +24,26 @@ def write_text(path: Path, text: str) -> None:
         file.write(text.encode())
 
 
-def read_json(path: Path) -> Any:
+def read_json(
+    path: Path, kind: type = dict, remedy: str = "delete it and repeat the stage that wrote it"
+) -> Any:
     """Read JSON.
 
+    Args:
+        path: the file.
+        kind: the type that its value has to be of.
+        remedy: what to do where it is not.
+
     Raises:
-        UserError: the file is not JSON.
+        UserError: the file is not JSON, or its value is of another type.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"{path} is not valid JSON ({error}); delete it and repeat the stage that wrote it"
-        ) from error
+        raise UserError(f"{path} is not valid JSON ({error}); {remedy}") from error
+    if not isinstance(value, kind):
+        raise UserError(f"{path} is damaged (not of type {kind.__name__}); {remedy}")
+    return value
 
 
 @dataclass(frozen=True)

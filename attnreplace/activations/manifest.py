@@ -18,6 +18,9 @@ from attnreplace.errors import UserError
 from attnreplace.hosts import axis_of
 from attnreplace.rundir import read_json, write_json
 
+REMEDY = "run `attnreplace extract --overwrite`"
+"""Without a manifest, nobody knows what the shards hold."""
+
 
 @dataclass(frozen=True)
 class ShardRecord:
@@ -90,28 +93,25 @@ class Manifest:
         """
         file = manifest_path(path)
         if not file.is_file():
-            raise UserError(f"{file} is missing; run `attnreplace extract --overwrite`")
+            raise UserError(f"{file} is missing; {REMEDY}")
         manifest = cls._read(file)
         manifest.take_up(path)
         return manifest
 
     @classmethod
     def _read(cls, file: Path) -> "Manifest":
-        value = read_json(file)
+        value = read_json(file, remedy=REMEDY)
         try:
             return cls._parse(file, value)
         except (KeyError, TypeError, AttributeError) as error:
-            raise UserError(
-                f"{file} is damaged ({error!r}); run `attnreplace extract --overwrite`"
-            ) from error
+            raise UserError(f"{file} is damaged ({error!r}); {REMEDY}") from error
 
     @classmethod
     def _parse(cls, file: Path, value: dict[str, Any]) -> "Manifest":
         schema = value["identity"]["schema"]
         if schema != SCHEMA:
             raise UserError(
-                f"{file} has schema {schema}, this version of attnreplace reads {SCHEMA}; "
-                "run `attnreplace extract --overwrite`"
+                f"{file} has schema {schema}, this version of attnreplace reads {SCHEMA}; {REMEDY}"
             )
         shards = {name: ShardRecord(**record) for name, record in value["shards"].items()}
         identity = StoreIdentity.from_json(value["identity"])

@@ -1,6 +1,6 @@
 """Activations straight from the teacher, as they are asked for: no store, no disk."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import islice
 from typing import Any
 
@@ -18,6 +18,7 @@ from attnreplace.activations.sites import choose_sites
 from attnreplace.activations.teacher_pass import packed_as
 from attnreplace.data.corpora import AnyCorpus
 from attnreplace.hosts import Site, host_for
+from attnreplace.progress import Progress
 from attnreplace.teacher.load import Teacher
 
 
@@ -90,6 +91,9 @@ class OnlineActivations(PairLayout):
             UserError: names each field that differs, with both values.
         """
         self.identity.require(self._teacher.path, wanted)
+
+    def verify(self, progress: Progress, names: Collection[str]) -> None:
+        """Nothing is stored."""
 
     def sentence_ids(self, split: str) -> Tensor:
         """Line in the corpus of each pair in stored order, int64 `(sentences,)`."""

@@ -1,6 +1,6 @@
 """Where distillation gets its activations: from a store, or from the teacher as it goes."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -8,6 +8,7 @@ from torch import Tensor
 from attnreplace.activations.ragged import ActivationBatch
 from attnreplace.activations.schema import StoreIdentity
 from attnreplace.hosts.base import Axis
+from attnreplace.progress import Progress
 
 
 class ActivationSource(Protocol):
@@ -42,6 +43,13 @@ class ActivationSource(Protocol):
 
         Raises:
             UserError: names each field that differs, with both values.
+        """
+
+    def verify(self, progress: Progress, names: Collection[str]) -> None:
+        """Make sure that what is stored of some tensors is what was written.
+
+        Raises:
+            UserError: names the file that is damaged.
         """
 
     def sentences(self, split: str) -> int:

@@ -1,7 +1,7 @@
 """Open a finished store: what it holds, whether it is whole, its batches."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,9 @@ from attnreplace.activations.schema import (
 from attnreplace.errors import UserError
 from attnreplace.hosts import axis_of
 from attnreplace.progress import NullProgress, Progress
+
+VERIFY_BYTES = 2**24
+"""Bytes of a tensor that are in memory while its checksum is computed."""
 
 
 class ActivationStore(PairLayout):
@@ -141,19 +144,33 @@ class ActivationStore(PairLayout):
         room = room_for_rows(self.read_megabytes, batch_tokens, widths, self.identity.dtype)
         return read_batches(self._files(split), widths, order, skip, room)
 
-    def verify(self, progress: Progress = NullProgress()) -> None:  # noqa: B008
-        """Compare every tensor of every shard with its checksum.
+    def verify(
+        self,
+        progress: Progress = NullProgress(),  # noqa: B008
+        names: Collection[str] | None = None,
+    ) -> None:
+        """Compare tensors of all shards with their checksums, and the index with the shards.
+
+        Args:
+            progress: a step a shard.
+            names: which tensors; None is all.
 
         Raises:
             UserError: names the file that is damaged.
         """
+        names = self.names if names is None else names
         with progress.task("verify", len(self.manifest.shards)) as task:
-            for name, record in self.manifest.shards.items():
-                path = shard_folder(self.path) / name
-                for tensor, checksum in record.checksums.items():
-                    if _checksum(path, tensor) != checksum:
-                        raise damaged(path, f"the checksum of {tensor} is wrong")
-                task.advance()
+            for split in self.splits:
+                files, lengths = self._files(split), self._lengths(split)
+                ids = self.sentence_ids(split).numpy()
+                for path, first in zip(files.shards, files.first_sentences, strict=False):
+                    record = self.manifest.shards[path.name]
+                    part = slice(first, first + record.sentences)
+                    rows = {per_axis("lengths", a): all_of[part] for a, all_of in lengths.items()}
+                    rows["sentence_ids"] = ids[part]
+                    checksums = {name: record.checksums[name] for name in names}
+                    _verify_shard(path, rows, checksums)
+                    task.advance()
 
     def describe(self) -> dict[str, Any]:
         """All there is to know about the store, as JSON values."""
@@ -205,14 +222,25 @@ def _read_offsets(path: Path, manifest: Manifest) -> dict[str, dict[str, np.ndar
         raise damaged(path, error) from error
 
 
-def _checksum(path: Path, tensor: str, rows: int = 65536) -> int:
-    checksum = 0
+def _verify_shard(path: Path, rows: Mapping[str, np.ndarray], checksums: Mapping[str, int]) -> None:
+    """Compare some datasets of a shard with what they should be, and tensors with checksums."""
     try:
         with h5py.File(path, "r") as file:
-            dataset = file[dataset_path(tensor)]
-            for start in range(0, len(dataset), rows):
-                values = dataset[start : start + rows]
-                checksum = zlib.crc32(values.reshape(-1).view(np.uint8), checksum)
-    except (OSError, KeyError) as error:
+            for name, values in rows.items():
+                if not np.array_equal(file[name], values):
+                    # Writing the shard anew writes the index anew, too.
+                    raise ValueError(f"its {name} are not those of the index")
+            for name, checksum in checksums.items():
+                if _checksum(file[dataset_path(name)]) != checksum:
+                    raise ValueError(f"the checksum of {name} is wrong")
+    except (OSError, KeyError, ValueError) as error:
         raise damaged(path, error) from error
+
+
+def _checksum(dataset: h5py.Dataset) -> int:
+    checksum = 0
+    rows = max(1, VERIFY_BYTES // (dataset.shape[1] * dataset.dtype.itemsize))
+    for start in range(0, len(dataset), rows):
+        values = dataset[start : start + rows]
+        checksum = zlib.crc32(values.reshape(-1).view(np.uint8).data, checksum)
     return checksum

@@ -180,9 +180,11 @@ class StoreWriter:
         except OSError as error:
             again = "run `attnreplace extract` again: finished shards are kept"
             if error.errno == errno.ENOSPC:
+                missing = self.bytes_missing
+                # The index and the manifest are small.
+                room = readable_bytes(missing) if missing else "some space"
                 raise UserError(
-                    f"the disk of {self.path} is full; free "
-                    f"{readable_bytes(self.bytes_missing)} and {again}"
+                    f"the disk of {self.path} is full; free {room} and {again}"
                 ) from error
             raise UserError(f"cannot write {self.path} ({error}); mend that and {again}") from error
 

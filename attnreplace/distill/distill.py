@@ -22,7 +22,7 @@ from attnreplace.methods import get_method
 from attnreplace.precision import resolved_precision
 from attnreplace.progress import NullProgress, Progress
 from attnreplace.rundir import RunDir, read_json, write_json
-from attnreplace.splice.bundle import BundleConfig, save_bundle
+from attnreplace.splice.bundle import BundleConfig, save_bundle, whole
 from attnreplace.teacher.load import Teacher, load_teacher
 
 OF_STORE = (
@@ -156,8 +156,8 @@ class _Distillation:
             among = Share(self.team.index + 1, self.team.count)
             mine = among.of({key: sizes[key] for key in ours})
         wanted = [orders[key] for key in mine if key.bundle in missing]
-        if not overwrite:
-            self.training.check_checkpoint(wanted)
+        if wanted and not overwrite:
+            self.training.check_checkpoint([orders[key] for key in mine])
         # Nobody trains or assembles before all know what is missing.
         self.team.meet()
         if missing and self.team.leads and self.run.config().distill != self.config:
@@ -218,10 +218,14 @@ class _Distillation:
         """Whether there is nothing to do; refuses to replace something else unasked."""
         path = self.run.students / bundle.name
         if self._finished(bundle):
-            if self.team.leads:
-                self.parts.remove(bundle)  # left by a job that was killed here
-            self.progress.note(f"{path} is finished: nothing to do")
-            return True
+            if whole(path):
+                if self.team.leads:
+                    self.parts.remove(bundle)  # left by a job that was killed here
+                self.progress.note(f"{path} is finished: nothing to do")
+                return True
+            # Now it counts as unfinished, for all processes and jobs.
+            (path / "config.json").unlink(missing_ok=True)
+            self.progress.note(f"{path} is damaged: its students are trained again")
         if (path / "config.json").is_file() and not overwrite:
             raise UserError(
                 f"{path} holds students of other settings or another teacher; "

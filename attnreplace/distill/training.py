@@ -67,22 +67,32 @@ class Training:
         self.parts, self.checkpoint, self.progress = parts, checkpoint, progress
 
     def check_checkpoint(self, orders: list[Order]) -> None:
-        """Refuse to lose an interrupted pass of which nothing goes on in filling these orders.
+        """Refuse to lose students of an interrupted pass that are not among these orders.
 
         Raises:
-            UserError: there is one.
+            UserError: there are some.
         """
+        wanted = {str(order.key): order.digest for order in orders}
         held = self._interrupted()
-        if held and orders and not any(held.get(str(o.key)) == o.digest for o in orders):
+        lost = sorted(key for key, digest in held.items() if wanted.get(key) != digest)
+        if len(lost) == len(held) > 0:
             raise UserError(
                 f"{self.checkpoint} is of unfinished students of other settings; repeat the "
                 "command with the former ones to go on, or add --overwrite to throw it away"
+            )
+        if lost:
+            raise UserError(
+                f"{self.checkpoint} is also of unfinished students that are not asked for, as "
+                f"{lost[0]}; ask for all of them to go on, or add --overwrite to throw the others "
+                "away"
             )
 
     def train(self, orders: list[Order]) -> None:
         """Train those that are not among the parts yet, an interrupted pass first."""
         passes = self.team.agree(self._passes(orders) if self.team.leads else [])
         left = {str(order.key): order for order in orders}
+        if self.team.leads and passes:
+            self.source.verify(self.progress, tensor_names(order.cut for order in orders))
         spreads = self._spreads([left[name] for names in passes for name in names])
         for names in passes:
             self._train_pass([left[name] for name in names], spreads)

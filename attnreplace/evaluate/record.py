@@ -253,13 +253,19 @@ def write_record(
 
 def finished(path: Path, inputs_digest: str, what: str = TRANSLATIONS) -> Record | None:
     """The record at `path` if it was made from the same inputs and is complete, else None."""
-    if not path.is_file() or not examples_path(path, what).is_file():
+    beside = examples_path(path, what)
+    if not path.is_file() or not beside.is_file():
         return None
     record: Record = read_json(path)
-    return record if record.get("inputs_digest") == inputs_digest else None
+    same = record.get("inputs_digest") == inputs_digest
+    return record if same and _lines(beside) == record["sentences"] else None
 
 
 def remove_record(path: Path) -> None:
     """Remove a record and what lies beside it; another process may have been quicker."""
     for file in (path, *(examples_path(path, what) for what in (TRANSLATIONS, PREDICTIONS))):
         file.unlink(missing_ok=True)
+
+
+def _lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n")

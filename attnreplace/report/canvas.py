@@ -19,6 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from attnreplace.files import replacing
 from attnreplace.report.markup import Markup
 from attnreplace.report.palette import LIGHT
 
@@ -84,7 +85,8 @@ class Chart:
         """Write the wide drawing, light, at two pixels a CSS pixel."""
         with matplotlib.rc_context(SETTINGS), _unusual_letters():
             figure = self.draw(self.wide)
-            figure.savefig(path, format="png", dpi=144, facecolor=LIGHT["paper"])
+            with replacing(path) as file:
+                figure.savefig(file, format="png", dpi=144, facecolor=LIGHT["paper"])
 
 
 def new_figure(width: int, height: float) -> Figure:

@@ -63,7 +63,7 @@ def write_report(run: RunDir, beside: Sequence[RunDir] = ()) -> Path:
         trainings=trainings,
         pictures=load_charts(run),
         samples=load_samples(shown, run.results),
-        settings=run.config_path.read_text(encoding="utf-8") if run.config_path.exists() else None,
+        settings=_text(run.config_path) if run.config_path.exists() else None,
     )
     for chart in (*quality, contents.errors, *training, *contents.pictures):
         if chart:
@@ -104,3 +104,7 @@ def _quality(shown: Sequence[Result], styles: Styles) -> list[Chart | None]:
             latency_chart(results, styles, place),
         ]
     return charts
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")

@@ -118,14 +118,15 @@ def _path(result: Result, folder: Path) -> Path:
 def _read(path: Path) -> list[tuple[str, str, str]]:
     """Source, reference and hypothesis of each line."""
     lines = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
+    text = path.read_text(encoding="utf-8", errors="replace")
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line:
             continue
         where = f"{path}, line {number}"
         try:
             fields = Fields(json.loads(line), where)
         except json.JSONDecodeError as error:
-            raise UserError(f"{where} is not JSON; evaluate again") from error
+            raise UserError(f"{where} is not JSON; delete that file and evaluate again") from error
         source, reference = fields.need(str, "source"), fields.need(str, "reference")
         lines.append((source, reference, fields.need(str, "hypothesis")))
     return lines

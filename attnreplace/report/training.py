@@ -172,7 +172,8 @@ def _variant(fields: Fields, name: str) -> str:
 def _history(path: Path) -> tuple[tuple[float, float], ...]:
     if not path.exists():
         return ()
-    epochs = [Fields(epoch, str(path)) for epoch in Fields(read_json(path), str(path)).items()]
+    found = Fields(read_json(path, list), str(path))
+    epochs = [Fields(epoch, str(path)) for epoch in found.items()]
     return tuple(
         (fields.number("epoch"), statistics.fmean(values))
         for fields in epochs

@@ -247,8 +247,17 @@ def load_bundle(path: Path, layers: str = "") -> tuple[BundleConfig, dict[Site, 
     return config, students
 
 
+def whole(path: Path) -> bool:
+    """Whether the weights of a bundle are those that its configuration was written for."""
+    return _fits(load_bundle_config(path), path / WEIGHTS)
+
+
+def _fits(config: BundleConfig, weights: Path) -> bool:
+    return weights.is_file() and digest_file(weights) == config.weights_digest
+
+
 def _check_weights(config: BundleConfig, weights: Path) -> None:
-    if not weights.is_file() or digest_file(weights) != config.weights_digest:
+    if not _fits(config, weights):
         raise UserError(
             f"{weights} is missing or is not the file that {CONFIG} was written for; "
             "copy the bundle again, or distill the students again"

@@ -97,3 +97,14 @@ def test_the_file_is_one_that_the_library_reads(tmp_path):
     for name, tensor in tensors.items():
         assert back[name].dtype == tensor.dtype and torch.equal(back[name], tensor)
     assert load_state(tmp_path / "c.safetensors") == {"note": "ß"}
+
+
+@pytest.mark.parametrize("part", ["state", "tensor"])
+def test_a_changed_byte_is_found(tmp_path, part):
+    path = tmp_path / "c.safetensors"
+    save_tensors(path, {"a": torch.ones(1000)}, {"step": 12345})
+    data = bytearray(path.read_bytes())
+    data[data.index(b"12345") if part == "state" else -1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=r"c\.safetensors .* \(its checksum is wrong\); delete it"):
+        load_tensors(path)

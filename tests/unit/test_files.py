@@ -77,7 +77,7 @@ def test_a_full_disk_is_named_with_the_file(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4000, hard))
     try:
-        with pytest.raises(OSError, match="a'$") as caught, replacing(path) as file:
+        with pytest.raises(OSError, match=r"a'$") as caught, replacing(path) as file:
             file.write(b"new" * 4000)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -1,6 +1,7 @@
 """Records on disk: complete or absent, unchanged or made again."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +18,8 @@ from attnreplace.evaluate.record import (
 
 def record(**fields: Any) -> Record:
     """As much of a record as these functions read."""
-    return cast(Record, {"schema": "attnreplace.result/1", "inputs_digest": "abc", **fields})
+    value = {"schema": "attnreplace.result/1", "inputs_digest": "abc", "sentences": 1, **fields}
+    return cast(Record, value)
 
 
 def test_a_record_comes_back_and_its_text_lies_beside_it(tmp_path: Path) -> None:
@@ -27,8 +29,8 @@ def test_a_record_comes_back_and_its_text_lies_beside_it(tmp_path: Path) -> None
         {"source": "ä", "reference": "b", "hypothesis": 'c "d"'},
         {"source": "", "reference": "e", "hypothesis": ""},
     ]
-    write_record(path, record(), lines)
-    assert finished(path, "abc") == record()
+    write_record(path, record(sentences=2), lines)
+    assert finished(path, "abc") == record(sentences=2)
     written = examples_path(path).read_text(encoding="utf-8").splitlines()
     assert [json.loads(line) for line in written] == lines
     assert examples_path(path).name == "alrr-m.test.2016.beam5.translations.jsonl"
@@ -52,7 +54,10 @@ def test_other_inputs_or_missing_files_are_not_finished(tmp_path: Path) -> None:
     path = record_path(tmp_path, "teacher", "test", "beam1")
     assert finished(path, "abc") is None
     write_record(path, record(), [{"prediction": 1}])
+    assert finished(path, "abc") is not None
     assert finished(path, "abd") is None
+    os.truncate(examples_path(path), 10)
+    assert finished(path, "abc") is None
     examples_path(path).unlink()
     assert finished(path, "abc") is None
 
