@@ -25,7 +25,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def read_json(
-    path: Path, kind: type = dict, remedy: str = "delete it and repeat the stage that wrote it"
+    path: Path, kind: type = object, remedy: str = "delete it and repeat the stage that wrote it"
 ) -> Any:
     """Read JSON.
 

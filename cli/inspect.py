@@ -102,12 +102,12 @@ def _show_folder(path: Path) -> None:
     from attnreplace.rundir import read_json
     from attnreplace.splice.bundle import load_bundle_config
 
-    config = read_json(path / "config.json")
+    config = read_json(path / "config.json", dict)
     record = path / "training.json"
     if str(config.get("schema", "")).startswith("attnreplace.bundle"):
         _show(f"bundle {path}", {"replaces": _what(load_bundle_config(path)), **config})
     else:
-        training = read_json(record) if record.is_file() else {}
+        training = read_json(record, dict) if record.is_file() else {}
         training.pop("history", None)
         _show(f"model {path}", {"model_type": config.get("model_type"), **training})
 

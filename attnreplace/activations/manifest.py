@@ -100,7 +100,7 @@ class Manifest:
 
     @classmethod
     def _read(cls, file: Path) -> "Manifest":
-        value = read_json(file, remedy=REMEDY)
+        value = read_json(file, dict, REMEDY)
         try:
             return cls._parse(file, value)
         except (KeyError, TypeError, AttributeError) as error:

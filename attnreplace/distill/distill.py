@@ -208,7 +208,7 @@ class _Distillation:
         path = self.run.students / bundle.name / "config.json"
         if not path.is_file():
             return False
-        found = read_json(path)
+        found = read_json(path, dict)
         if found.get("training", {}).get("inputs_digest") != self.inputs:
             return False
         there = BundleConfig.from_json(found, str(path))

@@ -256,7 +256,7 @@ def finished(path: Path, inputs_digest: str, what: str = TRANSLATIONS) -> Record
     beside = examples_path(path, what)
     if not path.is_file() or not beside.is_file():
         return None
-    record: Record = read_json(path)
+    record: Record = read_json(path, dict)
     same = record.get("inputs_digest") == inputs_digest
     return record if same and _lines(beside) == record["sentences"] else None
 

@@ -21,7 +21,7 @@ UNTRAINED = "untrained-"
 def bundle_files(run: RunDir) -> dict[str, Any]:
     """What stands in the configuration of each bundle there is now, by name; of each tuned model
     its record."""
-    files = {name: read_json(run.students / name / CONFIG) for name in run.bundles()}
+    files = {name: read_json(run.students / name / CONFIG, dict) for name in run.bundles()}
     return files | {f"{TUNED}{name}": tuned_record(run, name) for name in tuned_models(run)}
 
 
@@ -77,7 +77,7 @@ def discard_stale(run: RunDir, teacher_digest: str, corpus: AnyCorpus) -> dict[s
     counts: dict[str, int] = {}
     for path in sorted(run.results.glob("*.json")):
         try:
-            record = read_json(path)
+            record = read_json(path, dict)
         except FileNotFoundError:
             continue  # Another process evaluates the same run and was quicker.
         if record.get("digests", {}).get("teacher") != teacher_digest:

@@ -172,8 +172,7 @@ def _variant(fields: Fields, name: str) -> str:
 def _history(path: Path) -> tuple[tuple[float, float], ...]:
     if not path.exists():
         return ()
-    found = Fields(read_json(path, list), str(path))
-    epochs = [Fields(epoch, str(path)) for epoch in found.items()]
+    epochs = [Fields(epoch, str(path)) for epoch in Fields(read_json(path), str(path)).items()]
     return tuple(
         (fields.number("epoch"), statistics.fmean(values))
         for fields in epochs

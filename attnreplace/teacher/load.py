@@ -159,7 +159,7 @@ def load_teacher(path: Path) -> Teacher:
     """
     model = load_model(path)
     file = path / "training.json"
-    record = read_json(file) if file.is_file() else {}
+    record = read_json(file, dict) if file.is_file() else {}
     with _one_line(path):
         if model.main_input_name == "pixel_values":
             return Teacher(

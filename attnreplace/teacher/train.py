@@ -88,7 +88,7 @@ def _train(
         for device in (state.device, torch.device("cpu"), torch.device("cuda"))
     )
     done = run.teacher / "training.json"
-    if done.is_file() and read_json(done).get("inputs_digest") in elsewhere:
+    if done.is_file() and read_json(done, dict).get("inputs_digest") in elsewhere:
         run.update_config(data=data, teacher=teacher, training=training)
         clear(run, elsewhere)
         progress.note(f"the teacher in {run.teacher} is finished: nothing to do")

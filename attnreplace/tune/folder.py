@@ -29,14 +29,14 @@ def tuned_record(run: RunDir, name: str) -> dict[str, Any]:
     if not path.is_file():
         valid = ", ".join(tuned_models(run)) or "none yet"
         raise UserError(f"no tuned model {name!r}; valid: {valid}")
-    record: dict[str, Any] = read_json(path)
+    record: dict[str, Any] = read_json(path, dict)
     return record
 
 
 def tuned_parts(run: RunDir, name: str) -> list[Chosen]:
     """The students in a tuned model, as they are described in its own folder."""
     path = run.tuned / name / "config.json"
-    bundles = [BundleConfig.from_json(b, str(path)) for b in read_json(path)["attnreplace"]]
+    bundles = [BundleConfig.from_json(b, str(path)) for b in read_json(path, dict)["attnreplace"]]
     words = tuned_record(run, name)["system"].split("+")
     return [
         Chosen(bundle.name, bundle, whole=":" not in word)

@@ -153,7 +153,8 @@ def test_some_of_the_interrupted_students_and_others(distilled, run_copy):
     with pytest.raises(Killed):
         config = dataclasses.replace(CONFIG, methods=["alr", "aslr"], sizes=["xs"])
         distill(run_copy, config, progress=KillAfter(7, "distill"))
-    distill(run_copy, dataclasses.replace(CONFIG, methods=["aslr", "elr"], sizes=["xs"]))
+    others = dataclasses.replace(CONFIG, methods=["aslr", "elr"], sizes=["xs"])
+    distill(run_copy, others, overwrite=True)
     for name in ("aslr-xs", "elr-xs"):
         assert same(weights(run_copy, name), weights(distilled, name))
 
