@@ -149,7 +149,8 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
         return folder
 
     yield mount
-    subprocess.run(["umount", str(folder)], capture_output=True)
+    # Lazily: tensors that are still in memory may be mapped from there.
+    subprocess.run(["umount", "--lazy", str(folder)], capture_output=True)
 
 
 def kilobytes(folder: Path) -> int:
