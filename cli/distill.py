@@ -113,4 +113,4 @@ def distill(
         console.done("students of this part:", directory.path / "distill.parts")
         return
     console.show_table(["bundle", "parameters", "layers", "relative error"], rows)
-    console.done("students:", directory.students, f"attnreplace eval --bleu{run_suffix(run)}")
+    console.done("students:", directory.students, f"attnreplace eval{run_suffix(run)}")
