@@ -30,7 +30,8 @@ def call(progress):
 
 moment = Moment(**json.loads(sys.argv[3]))
 ending = work(call, folder, moment)
-print(json.dumps([ending.finished, ending.operations, ending.doing, ending.error[-30:]]))
+doing = f"{ending.task}; {ending.operation}"
+print(json.dumps([ending.finished, ending.operations, doing, ending.error[-30:]]))
 """
 
 

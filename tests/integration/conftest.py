@@ -20,7 +20,6 @@ from transformers import (
 )
 
 from attnreplace.activations.extract import ExtractConfig, extract
-from attnreplace.config import RunConfig
 from attnreplace.data.corpora import DataConfig
 from attnreplace.progress import NullProgress
 from attnreplace.rundir import RunDir
@@ -104,7 +103,7 @@ ENCODERS = {
 def encoder_run(path: Path, kind: str) -> RunDir:
     """A run with its corpus and a folder of a model that this program did not train."""
     run = RunDir(path / "run")
-    RunConfig(data=encoder_data(path, kind)).save(run.config_path)
+    run.update_config(data=encoder_data(path, kind))
     torch.manual_seed(0)
     model = tiny_encoder(kind)
     # Large weights, so that attention matters.

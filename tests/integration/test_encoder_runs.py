@@ -18,7 +18,6 @@ from attnreplace.activations.inputs import MASKING_SEED
 from attnreplace.activations.online import OnlineActivations
 from attnreplace.activations.schema import readable_bytes, shard_folder
 from attnreplace.activations.store import ActivationStore
-from attnreplace.config import RunConfig
 from attnreplace.data.blocks import encode_texts
 from attnreplace.data.corpora import DataConfig
 from attnreplace.data.masking import mask_blocks
@@ -250,7 +249,7 @@ def test_a_corpus_that_the_teacher_cannot_read(
     encoder_runs: Runs, kind: str, data: DataConfig, message: str, tmp_path: Path
 ) -> None:
     run = copy(encoder_runs[kind], tmp_path)
-    RunConfig(data=data).save(run.config_path)
+    run.update_config(data=data)
     with pytest.raises(UserError, match=message):
         extract(run, CONFIG, overwrite=True)
 

@@ -21,7 +21,6 @@ from transformers import (
     ViTForImageClassification,
 )
 
-from attnreplace.config import RunConfig
 from attnreplace.data.config import DataConfig
 from attnreplace.errors import UserError
 from attnreplace.evaluate import cost as cost_module
@@ -95,7 +94,7 @@ def make_run(path: Path, kind: str) -> RunDir:
         shape = {"vocab_size": len(WORDS) + 5, "max_position_embeddings": POSITIONS}
         config = BertConfig(**SHAPE, **shape, pad_token_id=0)
         put_teacher(run, (BertModel if kind == "bare" else BertForMaskedLM)(config), text=True)
-    RunConfig(data=data).save(run.config_path)
+    run.update_config(data=data)
     return run
 
 
@@ -329,7 +328,7 @@ def scratch(evaluated: Evaluated, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         GMLPVisionConfig(hidden_size=D, intermediate_size=FF, **shape)
     )
     put_teacher(run, model, text=False)
-    RunConfig(data=config.data).save(run.config_path)
+    run.update_config(data=config.data)
     records = evaluate(run, EvalConfig())
     assert [record["system"]["name"] for record in records] == ["teacher"]
     return run

@@ -168,17 +168,25 @@ def endless(model: PreTrainedModel) -> PreTrainedModel:
     return model
 
 
-@pytest.mark.parametrize("group", ["decoder", "cross"])
+@pytest.mark.parametrize("beam", [1, 3])
+def test_students_of_cross_attention_answer_for_any_number_of_tokens(
+    model: PreTrainedModel, tokenizer: Any, spliced: Callable[..., PreTrainedModel], beam: int
+) -> None:
+    students = endless(spliced(model, "cross", POSITIONS))
+    result = translate(students, tokenizer, ["Ja."], beam=beam, max_length=9)
+    assert result.over_long_targets == 0
+    assert len(encode(tokenizer, result.hypotheses)[0]) > POSITIONS
+
+
 @pytest.mark.parametrize("beam", [1, 3])
 def test_translations_never_run_over_the_positions_of_the_students(
     model: PreTrainedModel,
     tokenizer: Any,
     spliced: Callable[..., PreTrainedModel],
-    group: str,
     beam: int,
 ) -> None:
     sentences = ["Ja.", "Ein Kind.", ""]
-    students = endless(spliced(model, group, POSITIONS))
+    students = endless(spliced(model, "decoder", POSITIONS))
     kept = translate(students, tokenizer, sentences, beam=beam, max_length=9, over_long="truncate")
     assert (kept.over_long, kept.over_long_targets) == (0, len(sentences))
     with pytest.raises(UserError) as error:
@@ -188,7 +196,7 @@ def test_translations_never_run_over_the_positions_of_the_students(
     assert "(3 such of 3)" in message and '"truncate" or "teacher"' in message
     assert "\n" not in message
     # With more positions than the longest that a translation may be, nothing is cut off.
-    roomy = endless(spliced(model, group, length_cap(9)))
+    roomy = endless(spliced(model, "decoder", length_cap(9)))
     result = translate(roomy, tokenizer, sentences, beam=beam, max_length=9)
     assert result.over_long_targets == 0
 

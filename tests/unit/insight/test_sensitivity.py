@@ -18,7 +18,8 @@ def make(family: str, form: str) -> nn.Module:
         StudentConfig(family=family, d_model=D, d_out=D, positions=N, hidden=8, form=form)
     )
     for parameter in student.parameters():
-        if parameter.std() < 1e-3:  # gates start near one, where no token sees another
+        # Gates start near one, where no token sees another.
+        if parameter.numel() > 1 and parameter.std() < 1e-3:
             nn.init.normal_(parameter)
     return student.double().requires_grad_(False)
 
