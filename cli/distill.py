@@ -22,11 +22,8 @@ from attnreplace_cli.options import (
     SizeOption,
     SpatialOption,
     configure,
-    families,
-    methods,
+    grid,
     run_suffix,
-    site_groups,
-    sizes,
 )
 
 
@@ -79,36 +76,38 @@ def distill(
     from attnreplace.splice.bundle import load_bundle_config
 
     directory = RunDir(run)
-    options = {
-        "methods": methods(method),
-        "sizes": sizes(size),
-        "families": families(family),
-        "sites": site_groups(sites),
-        "layers": layers,
-        "hidden_layers": hidden_layers,
-        "cross_form": cross_form,
+    students = grid(
+        method=method,
+        size=size,
+        family=family,
+        sites=sites,
+        layers=layers,
+        hidden_layers=hidden_layers,
+        cross_form=cross_form,
+        positions=positions,
+        seeds=seeds,
+        online=online,
+    )
+    others = {
         "spatial": spatial,
-        "positions": positions,
         "recipe": recipe,
         "epochs": epochs,
         "learning_rate": learning_rate,
         "objective": objective,
         "seed": seed,
-        "seeds": seeds,
-        "online": online,
         "placement": placement,
     }
-    config = configure(directory, {"distill": options}, assignments, stage="distill")
+    config = configure(directory, {"distill": students | others}, assignments, stage="distill")
     share = Share() if part is None else Share.parse(part)
     names = distill_students(
         directory, config.distill, part=share, overwrite=overwrite, progress=progress
     )
     rows = []
     for name in names:
-        training = load_bundle_config(directory.students / name).training
-        errors = training["relative_mse"]
+        record = load_bundle_config(directory.students / name).training
+        errors = record["relative_mse"]
         mean = sum(errors.values()) / len(errors)
-        rows.append([name, f"{training['parameters']:,}", str(len(errors)), f"{mean:.4f}"])
+        rows.append([name, f"{record['parameters']:,}", str(len(errors)), f"{mean:.4f}"])
     if not rows:
         console.done("students of this part:", directory.path / "distill.parts")
         return

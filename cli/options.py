@@ -198,6 +198,34 @@ def bundles(value: str | None) -> list[str] | None:
     return [spec.strip() for spec in NOT_IN_LAYERS.split(value) if spec.strip()]
 
 
+def grid(
+    *,
+    method: str | None,
+    size: str | None,
+    family: str | None,
+    sites: str | None,
+    layers: str | None,
+    hidden_layers: int | None,
+    cross_form: str | None,
+    positions: int | None,
+    seeds: int | None,
+    online: bool | None,
+) -> dict[str, Any]:
+    """The section `distill` of the options that say which students there are to be."""
+    return {
+        "methods": methods(method),
+        "sizes": sizes(size),
+        "families": families(family),
+        "sites": site_groups(sites),
+        "layers": layers,
+        "hidden_layers": hidden_layers,
+        "cross_form": cross_form,
+        "positions": positions,
+        "seeds": seeds,
+        "online": online,
+    }
+
+
 CHOICES = {
     "extract": ("sites", "layers", "max_train"),
     "distill": (

@@ -24,10 +24,8 @@ from attnreplace_cli.options import (
     SitesOption,
     SizeOption,
     configure,
-    families,
-    methods,
+    grid,
     site_groups,
-    sizes,
     words,
 )
 
@@ -98,22 +96,21 @@ def plan(
             "--run names a corpus and a teacher already; leave out the file, --corpus, --data-dir "
             "and --teacher"
         )
-    groups = site_groups(sites)
     options = {
         "data": {"dataset": corpus, "data_dir": data_dir, "pair": pair},
-        "extract": {"sites": groups, "layers": layers},
-        "distill": {
-            "methods": methods(method),
-            "sizes": sizes(size),
-            "families": families(family),
-            "sites": groups,
-            "layers": layers,
-            "hidden_layers": hidden_layers,
-            "cross_form": cross_form,
-            "positions": positions,
-            "seeds": seeds,
-            "online": online,
-        },
+        "extract": {"sites": site_groups(sites), "layers": layers},
+        "distill": grid(
+            method=method,
+            size=size,
+            family=family,
+            sites=sites,
+            layers=layers,
+            hidden_layers=hidden_layers,
+            cross_form=cross_form,
+            positions=positions,
+            seeds=seeds,
+            online=online,
+        ),
     }
     # Without a run the base are the defaults: what this path has not got is a configuration.
     resolved = configure(RunDir(run or Path(os.devnull)), options, assignments, config)

@@ -27,11 +27,9 @@ from attnreplace_cli.options import (
     SizeOption,
     TaskOption,
     configure,
-    families,
-    methods,
+    grid,
     pretrained_name,
     site_groups,
-    sizes,
 )
 
 
@@ -73,7 +71,6 @@ def run(
 
     target = RunDir(directory)
     folder = None if data_dir is None else Path(data_dir).resolve()
-    groups = site_groups(sites)
     resolved = configure(
         target,
         {
@@ -83,19 +80,19 @@ def run(
                 "model": model,
                 "pretrained": pretrained_name(pretrained),
             },
-            "extract": {"sites": groups, "layers": layers},
-            "distill": {
-                "methods": methods(method),
-                "sizes": sizes(size),
-                "families": families(family),
-                "sites": groups,
-                "layers": layers,
-                "hidden_layers": hidden_layers,
-                "cross_form": cross_form,
-                "positions": positions,
-                "seeds": seeds,
-                "online": online,
-            },
+            "extract": {"sites": site_groups(sites), "layers": layers},
+            "distill": grid(
+                method=method,
+                size=size,
+                family=family,
+                sites=sites,
+                layers=layers,
+                hidden_layers=hidden_layers,
+                cross_form=cross_form,
+                positions=positions,
+                seeds=seeds,
+                online=online,
+            ),
         },
         assignments,
         config,
