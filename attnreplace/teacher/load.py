@@ -168,7 +168,7 @@ def load_teacher(path: Path) -> Teacher:
         return Teacher(path, model, AutoTokenizer.from_pretrained(path), record)
 
 
-def load_image_processor(name: Path | str, image_size: int | None = None) -> Any:
+def load_image_processor(name: Path | str, image_size: int) -> Any:
     """The image processor of a model, in its form for Pillow.
 
     The library has a second form for torchvision, whose pixels differ a little: students would then
@@ -177,10 +177,10 @@ def load_image_processor(name: Path | str, image_size: int | None = None) -> Any
     Args:
         name: a folder, or a name on the Hub.
         image_size: where a folder holds none, images are brought to this height and width, in
-            pixels, and to -1 to 1; None: there has to be one.
+            pixels, and to -1 to 1.
     """
-    files = ("preprocessor_config.json", "processor_config.json")
-    if image_size is not None and not any((Path(name) / file).is_file() for file in files):
+    folder, files = Path(name), ("preprocessor_config.json", "processor_config.json")
+    if folder.is_dir() and not any((folder / file).is_file() for file in files):
         return ViTImageProcessorPil(size={"height": image_size, "width": image_size})
     settings, _ = ViTImageProcessorPil.get_image_processor_dict(name)
     kinds = (settings.get(f"{word}_type") for word in ("image_processor", "feature_extractor"))

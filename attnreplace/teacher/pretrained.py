@@ -71,7 +71,8 @@ def load_reader(name: str, reads: str) -> Any:
     """
     with _one_line(name):
         if reads == "image":
-            return load_image_processor(name)
+            config, _ = load_config(name)
+            return load_image_processor(name, config.image_size)
         return AutoTokenizer.from_pretrained(name, trust_remote_code=False)
 
 

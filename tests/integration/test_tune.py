@@ -12,6 +12,8 @@ from attnreplace.activations.extract import ExtractConfig, extract
 from attnreplace.distill.config import DistillConfig
 from attnreplace.distill.distill import distill
 from attnreplace.errors import UserError
+from attnreplace.evaluate.config import EvalConfig
+from attnreplace.evaluate.evaluate import evaluate
 from attnreplace.hosts import Site
 from attnreplace.rundir import RunDir
 from attnreplace.splice.pretrained import load_spliced_pretrained
@@ -164,3 +166,31 @@ def test_an_unknown_bundle_is_named(own):
         tune(own, TuneConfig(system="alr-xl"))
     with pytest.raises(UserError, match="empty"):
         tune(own, TuneConfig())
+
+
+@pytest.mark.parametrize("kind", ["image", "mlm", "classification"])
+def test_encoders_are_tuned_and_evaluated(encoder_runs, tmp_path, kind):
+    run = RunDir(tmp_path / "run")
+    shutil.copytree(encoder_runs[kind].path, run.path)
+    distill(run, DistillConfig(methods=["alr"], sizes=["xs"], epochs=1))
+    tune(run, TuneConfig(system="alr-xs", losses=["kl", "hidden", "forced"], epochs=2))
+    records = {r["system"]["name"]: r for r in evaluate(run, EvalConfig(cost=False))}
+    tuned = records["tuned/alr-xs-kl-hidden-forced"]
+    assert tuned["system"]["label"] == "ALR-XS, tuned kl+hidden+forced"
+    assert tuned["digests"]["bundle"] != records["alr-xs"]["digests"]["bundle"]
+
+
+def test_tuned_models_are_evaluated_until_they_are_others(own):
+    tune(own, dataclasses.replace(CONFIG, name="one", epochs=1))
+    config = EvalConfig(beams=[1], test_sets=["test"], cost=False, baselines=False)
+    names = [r["system"]["name"] for r in evaluate(own, config)]
+    assert names[-1] == "tuned/one" and SYSTEM in names
+    path = own.results / "tuned.one.test.beam1.json"
+    before_it = path.stat().st_mtime_ns
+    evaluate(own, config)
+    assert path.stat().st_mtime_ns == before_it
+    tune(own, dataclasses.replace(CONFIG, name="one", epochs=1, seed=1), overwrite=True)
+    evaluate(own, config)
+    assert path.stat().st_mtime_ns != before_it
+    with pytest.raises(UserError, match="no tuned model"):
+        evaluate(own, config, ["tuned/two"])
