@@ -21,6 +21,8 @@ from attnreplace.teacher.build import TeacherConfig, teacher_config
 from attnreplace.teacher.config import TrainingConfig
 from attnreplace.teacher.load import load_teacher
 from attnreplace.teacher.train import train
+from attnreplace.tune.config import TuneConfig
+from attnreplace.tune.tune import tune
 
 __all__ = [
     "ActivationStore",
@@ -35,6 +37,7 @@ __all__ = [
     "RunDir",
     "TeacherConfig",
     "TrainingConfig",
+    "TuneConfig",
     "UserError",
     "distill",
     "evaluate",
@@ -48,5 +51,6 @@ __all__ = [
     "teacher_config",
     "train",
     "translate",
+    "tune",
     "write_report",
 ]

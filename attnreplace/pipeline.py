@@ -12,6 +12,8 @@ from attnreplace.report.report import write_report
 from attnreplace.rundir import RunDir
 from attnreplace.splice.bundle import load_bundle_config
 from attnreplace.teacher.train import train
+from attnreplace.tune.folder import TUNED
+from attnreplace.tune.tune import tune
 
 
 def run_all(
@@ -21,7 +23,7 @@ def run_all(
     overwrite: bool = False,
     progress: Progress = NullProgress(),  # noqa: B008
 ) -> Path:
-    """Train, extract, distill, evaluate and report; returns the report's path.
+    """Train, extract, distill, tune where a system is named, evaluate, report: the report's path.
 
     A stage whose inputs are unchanged since it finished is skipped. Evaluated are the systems that
     the configuration names; without any, the bundles that were asked for, alone and together.
@@ -38,5 +40,8 @@ def run_all(
     bundles = distill(run, config.distill, overwrite=overwrite, progress=progress)
     made = {name: load_bundle_config(run.students / name) for name in bundles}
     systems = config.evaluate.systems or default_systems(made)
+    if config.tune.system:
+        folder = tune(run, config.tune, overwrite=overwrite, progress=progress)
+        systems = [*systems, f"{TUNED}{folder.name}"]
     evaluate(run, config.evaluate, systems, progress=progress)
     return write_report(run)

@@ -15,6 +15,7 @@ from attnreplace.errors import UserError
 from attnreplace.evaluate.config import EvalConfig
 from attnreplace.evaluate.evaluate import evaluate
 from attnreplace.hosts import Site
+from attnreplace.pipeline import run_all
 from attnreplace.rundir import RunDir
 from attnreplace.splice.pretrained import load_spliced_pretrained
 from attnreplace.splice.splice import load_spliced
@@ -194,3 +195,14 @@ def test_tuned_models_are_evaluated_until_they_are_others(own):
     assert path.stat().st_mtime_ns != before_it
     with pytest.raises(UserError, match="no tuned model"):
         evaluate(own, config, ["tuned/two"])
+
+
+def test_a_run_tunes_the_system_that_it_names(own):
+    config = own.config()
+    config = dataclasses.replace(
+        config,
+        tune=dataclasses.replace(CONFIG, system="alr-xs", epochs=1),
+        evaluate=EvalConfig(beams=[1], test_sets=["test"], cost=False, baselines=False),
+    )
+    page = run_all(own, config).read_text(encoding="utf-8")
+    assert "ALR-XS, tuned kl+ce" in page
