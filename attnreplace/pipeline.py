@@ -41,7 +41,7 @@ def run_all(
     made = {name: load_bundle_config(run.students / name) for name in bundles}
     systems = config.evaluate.systems or default_systems(made)
     if config.tune.system:
-        folder = tune(run, config.tune, overwrite=overwrite, progress=progress)
+        folder = tune(run, config.tune, config.training, overwrite=overwrite, progress=progress)
         systems = [*systems, f"{TUNED}{folder.name}"]
     evaluate(run, config.evaluate, systems, progress=progress)
     return write_report(run)

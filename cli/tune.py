@@ -72,7 +72,9 @@ def tune(
         "name": name,
     }
     config = configure(directory, {"tune": options}, assignments, stage="tune")
-    folder = tune_model(directory, config.tune, overwrite=overwrite, progress=progress)
+    folder = tune_model(
+        directory, config.tune, config.training, overwrite=overwrite, progress=progress
+    )
     metric, best = get_task(config.data.task).metric, tuned_record(directory, folder.name)["best"]
     score = best[f"validation_{metric.name}"]
     console.done(

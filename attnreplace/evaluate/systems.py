@@ -186,7 +186,8 @@ class _Factory:
                 "--overwrite"
             )
         sites = [site for part in parts for site in part.sites]
-        how = record["summary"]
+        named = record["config"]["name"]
+        how = record["summary"] + (f" ({named})" if named else "")
         label = f"{student_label(parts, self.every)}, {how}"
         described = [_described(part, None) for part in parts]
         system = _system("student", f"{TUNED}{name}", label, sites, described)

@@ -18,6 +18,8 @@ from attnreplace.hosts import host_for
 from attnreplace.tasks.base import Task
 from attnreplace.teacher.load import load_config, load_image_processor
 
+VERSION = "transformers_version"
+
 
 @dataclass
 class Pretrained:
@@ -33,6 +35,14 @@ class Pretrained:
     def digest(self) -> str:
         """Digest of the weights."""
         return model_digest(self.model)
+
+    @cached_property
+    def inputs_digest(self) -> str:
+        """Digest of the weights, of what reads for them, and of the configuration."""
+        config = self.model.config.to_dict()
+        settings = {k: v for k, v in config.items() if k not in ("_name_or_path", VERSION)}
+        reader = None if self.reader is None else reader_digest(self.reader)
+        return digest_json([self.digest, reader, settings])
 
     @property
     def record(self) -> dict[str, Any]:

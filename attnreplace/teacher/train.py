@@ -81,7 +81,7 @@ def _train(
     if isinstance(teacher, PretrainedConfig):
         source = load_pretrained(teacher.pretrained)
         teacher = replace(teacher, max_length=_length(teacher, source))
-    digest = None if source is None else source.digest
+    digest = None if source is None else source.inputs_digest
     # A finished teacher is as good on another device.
     inputs, *elsewhere = (
         training_digest(corpus.digest, teacher, training, device, digest)

@@ -67,6 +67,8 @@ class TuneConfig(BaseTraining):
                 f"tune.weights has {len(self.weights)} numbers for {len(self.losses)} losses; "
                 "give one for each, or none"
             )
+        if self.epochs < 1 or self.epochs < len(self.order):
+            raise UserError("tune.epochs must be at least 1, and one for each group in tune.order")
         if self.temperature <= 0 or self.target_beam < 1:
             raise UserError("tune.temperature must be positive and tune.target_beam at least 1")
 

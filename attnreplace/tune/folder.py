@@ -35,9 +35,9 @@ def tuned_record(run: RunDir, name: str) -> dict[str, Any]:
 
 def tuned_parts(run: RunDir, name: str) -> list[Chosen]:
     """The students in a tuned model, as they are described in its own folder."""
+    words = tuned_record(run, name)["system"].split("+")
     path = run.tuned / name / "config.json"
     bundles = [BundleConfig.from_json(b, str(path)) for b in read_json(path, dict)["attnreplace"]]
-    words = tuned_record(run, name)["system"].split("+")
     return [
         Chosen(bundle.name, bundle, whole=":" not in word)
         for bundle, word in zip(bundles, words, strict=True)

@@ -48,7 +48,9 @@ class TuningLearner(Learner):
 
     def build(self) -> PreTrainedModel:
         """The spliced model, of which only what is to change has gradients."""
-        model, config = self._spliced(), self.config
+        # An optimiser needs more digits than some weights come with.
+        model, config = self._spliced().float(), self.config
+        self.learner.meet(model)
         students = {site.group: list[nn.Module]() for site in replacements(model)}
         for site, replacement in replacements(model).items():
             students[site.group].append(replacement.student)

@@ -35,4 +35,4 @@ def relative_error(output: Tensor, target: Tensor, real: Tensor | None) -> Tenso
     output, target = output.flatten(0, -2).float(), target.flatten(0, -2).float()
     spread = (target - target.mean(0)).square().sum()
     error = (output - target).square().sum()
-    return error / spread.clamp_min(torch.finfo(spread.dtype).tiny)
+    return torch.where(spread > 0, error / spread.clamp_min(torch.finfo(spread.dtype).tiny), 0)

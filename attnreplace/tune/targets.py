@@ -11,6 +11,7 @@ from attnreplace.data.corpus import Corpus, Pairs
 from attnreplace.digest import digest_json
 from attnreplace.errors import UserError
 from attnreplace.evaluate.translate import translate
+from attnreplace.locks import only_one
 from attnreplace.progress import Progress
 from attnreplace.rundir import RunDir
 from attnreplace.teacher.load import Teacher
@@ -34,6 +35,24 @@ def with_own_translations(
     made_from = digest_json([teacher.digest, teacher.tokenizer_digest, corpus.digest, beam])
     done = _read(path, made_from)
     source = corpus.train.source
+    if len(done) < len(source):
+        with only_one(path.with_suffix(".lock"), f"writing {path}"):
+            _translate(path, made_from, teacher, source, done, beam, progress)
+    # What came out empty teaches nothing.
+    pairs = [(s, t) for s, t in zip(source, done, strict=True) if t]
+    return replace(corpus, train=Pairs([s for s, _ in pairs], [t for _, t in pairs]))
+
+
+def _translate(
+    path: Path,
+    made_from: str,
+    teacher: Teacher,
+    source: list[str],
+    done: list[str],
+    beam: int,
+    progress: Progress,
+) -> None:
+    """Translate what is left, into `done` and into the file."""
     with progress.task("the teacher's translations", len(source), len(done)) as task:
         try:
             with path.open("w" if not done else "r+", encoding="utf-8") as file:
@@ -59,9 +78,6 @@ def with_own_translations(
                 f"cannot write {path} ({error.strerror}); free some disk space and repeat the "
                 "command, which goes on"
             ) from error
-    # What came out empty teaches nothing.
-    pairs = [(s, t) for s, t in zip(source, done, strict=True) if t]
-    return replace(corpus, train=Pairs([s for s, _ in pairs], [t for _, t in pairs]))
 
 
 def _read(path: Path, made_from: str) -> list[str]:

@@ -17,6 +17,7 @@ from attnreplace.data.corpora import AnyCorpus
 from attnreplace.data.corpus import Corpus
 from attnreplace.digest import digest_json
 from attnreplace.errors import UserError
+from attnreplace.evaluate.scorers.classification import class_columns
 from attnreplace.evaluate.specs import Chosen, bundle_parts, canonical, choose
 from attnreplace.locks import only_one
 from attnreplace.precision import resolved_precision
@@ -36,6 +37,8 @@ from attnreplace.tune.learner import TuningLearner
 from attnreplace.tune.targets import with_own_translations
 from attnreplace.versions import versions
 
+OF_BATCHES = ("batch_tokens", "batch_size", "validation_sentences", "augment", "mixup")
+"""Fields of `[training]` that say what is learnt from."""
 NO_MATTER = ("name", "system", "checkpoint_minutes")
 """Fields that do not change what comes out, or that count in other words."""
 
@@ -43,6 +46,7 @@ NO_MATTER = ("name", "system", "checkpoint_minutes")
 def tune(
     run: RunDir,
     config: TuneConfig,
+    training: BaseTraining | None = None,
     *,
     overwrite: bool = False,
     progress: Progress = NullProgress(),  # noqa: B008
@@ -53,13 +57,17 @@ def tune(
     checkpoint and ends with the same weights; under `accelerate launch` every batch is shared
     between the processes. A finished one of the same settings is kept.
 
+    Args:
+        training: says how large batches are; None: the run's own.
+
     Returns:
         The folder, which `load_spliced_pretrained` reads.
 
     Raises:
-        UserError: no teacher or bundles, or students of another teacher; losses that ask a teacher
-            for a training from scratch without one; a model of that name, finished or begun, of
-            other settings while `overwrite` is False; or another process at work on it.
+        UserError: no teacher or bundles, students of another teacher, or a teacher without a head
+            or of other classes than the corpus; an order of other groups than the system has; a
+            model of that name, finished or begun, of other settings while `overwrite` is False; or
+            another process at work on it.
     """
     teacher = load_teacher(run.teacher)
     corpus = run.corpus()
@@ -71,16 +79,41 @@ def tune(
     for part in parts:
         check_bundle(run.students / part.bundle, teacher.digest)
     state = PartialState(cpu=not torch.accelerator.is_available())
-    work = _Tuning(run, config, teacher, corpus, parts, state, progress)
+    _check(teacher, corpus, config, parts)
+    batches = training or run.config().training
+    work = _Tuning(run, config, batches, teacher, corpus, parts, state, progress)
     alone = only_one(work.path("lock"), f"tuning {work.name} in {run.path}")
     with alone if state.is_main_process else nullcontext():
         return work.execute(overwrite)
+
+
+def _check(
+    teacher: Teacher, corpus: AnyCorpus, config: TuneConfig, parts: Sequence[Chosen]
+) -> None:
+    model, classes = teacher.model, getattr(corpus, "classes", None)
+    if model.base_model is model:
+        raise UserError(
+            f"the teacher in {teacher.path} has no head, so that nothing is predicted that could "
+            "be learnt; its students can be distilled, not tuned"
+        )
+    if classes and class_columns(model, classes) != list(range(len(classes))):
+        raise UserError(
+            f"the teacher in {teacher.path} has its classes in another order than the corpus; "
+            "fine-tune it with `attnreplace train --pretrained` first"
+        )
+    groups = {part.group for part in parts}
+    if config.order and set(config.order) != groups:
+        raise UserError(
+            f"tune.order is {', '.join(config.order)}, the system replaces {', '.join(groups)}; "
+            "name each of these once"
+        )
 
 
 @dataclass
 class _Tuning:
     run: RunDir
     config: TuneConfig
+    batches: BaseTraining
     teacher: Teacher
     corpus: AnyCorpus
     parts: list[Chosen]
@@ -138,9 +171,12 @@ class _Tuning:
     def _training(self) -> BaseTraining:
         """The teacher's batches and validation with the seed and smoothing of this training."""
         config = self.config
-        return replace(
-            self.run.config().training, seed=config.seed, label_smoothing=config.label_smoothing
-        )
+        return replace(self.batches, seed=config.seed, label_smoothing=config.label_smoothing)
+
+    @property
+    def _max_length(self) -> int:
+        """The longest that the teacher and all students can read."""
+        return min([self.teacher.max_length, *(part.config.positions for part in self.parts)])
 
     def _learner(self, task: Task) -> TuningLearner:
         corpus = self.corpus
@@ -151,7 +187,7 @@ class _Tuning:
                 self._own_translations(corpus, self.progress)
             self.state.wait_for_everyone()
             corpus = self._own_translations(corpus, NullProgress())
-        shape = PretrainedConfig(str(self.run.teacher), max_length=self.teacher.max_length)
+        shape = PretrainedConfig(str(self.run.teacher), max_length=self._max_length)
         learner = task.learner(corpus, shape, self._training)
         return TuningLearner(learner, self.teacher.model, self._spliced(task), self.config)
 
@@ -203,10 +239,8 @@ class _Tuning:
                 "data": self.corpus.digest,
                 "parts": [[part.name, self._bundle_digest(part)] for part in self.parts],
                 "tune": settings,
-                "batches": {
-                    name: training.get(name)
-                    for name in ("batch_tokens", "batch_size", "validation_sentences")
-                },
+                "max_length": self._max_length,
+                "batches": {name: training.get(name) for name in OF_BATCHES},
             }
         )
 

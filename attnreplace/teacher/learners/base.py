@@ -35,6 +35,10 @@ class Learner(ABC):
     def build(self) -> PreTrainedModel:
         """The model before training; called once, torch's generator being seeded."""
 
+    def meet(self, model: PreTrainedModel) -> None:
+        """Take from the model that is trained, whoever built it, what its inputs depend on."""
+        return None
+
     @abstractmethod
     def batches(self, epoch: int) -> list[list[int]]:
         """Indices of the examples in every batch of an epoch (from 0), as many in each epoch."""

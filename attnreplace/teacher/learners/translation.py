@@ -62,8 +62,12 @@ class TranslationLearner(Learner):
             model = load_for_task(self.shape.pretrained, self.task)
         else:
             model = build_teacher(self.shape, self.reader)
-        self.start = model.config.decoder_start_token_id
+        self.meet(model)
         return model
+
+    def meet(self, model: PreTrainedModel) -> None:
+        """The token that the decoder starts with."""
+        self.start = model.config.decoder_start_token_id
 
     def batches(self, epoch: int) -> list[list[int]]:
         """Batches of at most so many padded tokens."""
