@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import tomli_w
 
@@ -12,7 +13,7 @@ from attnreplace.report.parsing import parse_record
 from attnreplace.report.pictures.picture import WITH_TEXT
 from attnreplace.report.records import current_records, from_scratch
 from attnreplace.report.tables import markdown_table
-from attnreplace.rundir import RunDir, write_json
+from attnreplace.rundir import RunDir, read_json, write_json
 
 
 def publish(run: RunDir, folder: Path, beside: Sequence[RunDir] = ()) -> Path:
@@ -41,13 +42,14 @@ def publish(run: RunDir, folder: Path, beside: Sequence[RunDir] = ()) -> Path:
         path = record_path(folder / "records", result.name, result.test_set, result.setting)
         write_json(path, record)
     if (run.teacher / "training.json").is_file():  # Not there, where others trained the teacher.
-        shutil.copyfile(run.teacher / "training.json", folder / "teacher.json")
+        record = read_json(run.teacher / "training.json", dict)
+        write_json(folder / "teacher.json", _without_places(record))
     for name in run.bundles():
         (folder / "students").mkdir(exist_ok=True)
         for file in ("config", "history"):
             source = run.students / name / f"{file}.json"
             shutil.copyfile(source, folder / "students" / f"{name}.{file}.json")
-    settings = run.config().to_dict()
+    settings = _without_places(run.config().to_dict())
     settings["data"].pop("data_dir", None)
     (folder / "config.toml").write_text(tomli_w.dumps(settings), encoding="utf-8")
     for figure in sorted(run.path.glob("*.png")):
@@ -57,3 +59,14 @@ def publish(run: RunDir, folder: Path, beside: Sequence[RunDir] = ()) -> Path:
     table = folder / "table.md"
     table.write_text(markdown_table([*records.values(), *scratch]), encoding="utf-8")
     return table
+
+
+def _without_places(value: Any) -> Any:
+    """The same with absolute paths, which are of this machine, cut to their last part."""
+    if isinstance(value, dict):
+        return {name: _without_places(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_without_places(item) for item in value]
+    if isinstance(value, str) and Path(value).is_absolute():
+        return Path(value).name
+    return value
