@@ -26,6 +26,7 @@ from attnreplace.splice.bundle import (
     CONFIG,
     BundleConfig,
     build_students,
+    bundle_digest,
     check_bundle,
     load_bundle_config,
 )
@@ -154,7 +155,7 @@ class _Factory:
 
     def student(self, parts: list[Chosen]) -> Candidate:
         """Trained students."""
-        digests = [self._digest(part) for part in parts]
+        digests = [bundle_digest(self.run.students / part.bundle) for part in parts]
         described = [_described(*pair) for pair in zip(parts, digests, strict=True)]
         sites = [site for part in parts for site in part.sites]
         errors = {
@@ -202,10 +203,6 @@ class _Factory:
             bundle=record["inputs_digest"],
             seed=record["config"]["seed"],
         )
-
-    def _digest(self, part: Chosen) -> str:
-        """Of a bundle's configuration as it stands in its file."""
-        return digest_json(read_json(self.run.students / part.bundle / CONFIG))
 
     def _limit(self, parts: Iterable[Chosen]) -> int:
         """Longest source sentence: what the teacher was trained on, and the students can read."""

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from attnreplace.checkpoint import save_tensors
-from attnreplace.digest import digest_file, short
+from attnreplace.digest import digest_file, digest_json, short
 from attnreplace.errors import UserError
 from attnreplace.hosts import Group, Site, format_layers, parse_layers
 from attnreplace.rundir import read_json, write_json
@@ -200,6 +200,11 @@ def load_bundle_config(path: Path) -> BundleConfig:
     if not file.is_file():
         raise UserError(f"no bundle in {path}; run `attnreplace distill` to make one")
     return BundleConfig.from_json(read_json(file), str(file))
+
+
+def bundle_digest(path: Path) -> str:
+    """Digest of a bundle's configuration as it stands in its file, that of the weights included."""
+    return digest_json(read_json(path / CONFIG, dict))
 
 
 def check_bundle(path: Path, teacher_digest: str) -> BundleConfig:

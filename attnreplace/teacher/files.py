@@ -109,21 +109,44 @@ def write_teacher(
     Raises:
         UserError: the disk is full.
     """
-    folder = run.path / "teacher.tmp"
-    shutil.rmtree(folder, ignore_errors=True)
+    write_model(run.path / "teacher.tmp", run.teacher, former_teacher(run), model, reader, record)
+    clear(run, [inputs])
+
+
+def write_model(
+    temporary: Path,
+    folder: Path,
+    former: Path,
+    model: PreTrainedModel,
+    reader: Any,
+    record: dict[str, Any],
+) -> None:
+    """Write a trained model's folder, whole or not at all.
+
+    Args:
+        temporary: where it is written.
+        folder: where it goes from there.
+        former: where what was in `folder` stands aside; to be removed by the caller.
+        model: with the weights to keep.
+        reader: its tokenizer or image processor; None: it has none.
+        record: how it came to be, as `training.json`.
+
+    Raises:
+        UserError: the disk is full.
+    """
+    shutil.rmtree(temporary, ignore_errors=True)
     try:
-        model.save_pretrained(folder)
+        model.save_pretrained(temporary)
         if reader is not None:
-            reader.save_pretrained(folder)
+            reader.save_pretrained(temporary)
     except (OSError, SafetensorError) as error:
         raise UserError(
-            f"cannot write the teacher to {folder} ({error}); free some disk space and repeat "
+            f"cannot write the model to {temporary} ({error}); free some disk space and repeat "
             "the command: the training is kept in its checkpoint"
         ) from error
-    write_json(folder / "training.json", record)
-    former = former_teacher(run)
+    write_json(temporary / "training.json", record)
     shutil.rmtree(former, ignore_errors=True)
-    if run.teacher.exists():
-        run.teacher.rename(former)
-    folder.rename(run.teacher)
-    clear(run, [inputs])
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    if folder.exists():
+        folder.rename(former)
+    temporary.rename(folder)

@@ -2,15 +2,14 @@
 
 import copy
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
 from accelerate import PartialState
-from safetensors import SafetensorError
-from transformers import AutoConfig, PreTrainedModel
+from transformers import PreTrainedModel
 
 from attnreplace.checkpoint import load_state
 from attnreplace.data.corpora import AnyCorpus
@@ -19,15 +18,22 @@ from attnreplace.digest import digest_json
 from attnreplace.errors import UserError
 from attnreplace.evaluate.scorers.classification import class_columns
 from attnreplace.evaluate.specs import Chosen, bundle_parts, canonical, choose
+from attnreplace.files import discard
 from attnreplace.locks import only_one
 from attnreplace.precision import resolved_precision
 from attnreplace.progress import NullProgress, Progress
-from attnreplace.rundir import RunDir, read_json, write_json
-from attnreplace.splice.bundle import CONFIG, build_students, check_bundle, load_bundle_config
+from attnreplace.rundir import RunDir, read_json
+from attnreplace.splice.bundle import (
+    build_students,
+    bundle_digest,
+    check_bundle,
+    load_bundle_config,
+)
 from attnreplace.splice.splice import load_spliced, splice
 from attnreplace.tasks import Task, get_task
 from attnreplace.teacher.build import TeacherConfig, build_teacher
 from attnreplace.teacher.config import BaseTraining
+from attnreplace.teacher.files import write_model
 from attnreplace.teacher.load import Teacher, load_config, load_teacher
 from attnreplace.teacher.loop import TrainingLoop
 from attnreplace.teacher.pretrained_config import PretrainedConfig
@@ -139,7 +145,7 @@ class _Tuning:
         inputs, checkpoint = self._inputs(), self.path("checkpoint.safetensors")
         record = self.folder / RECORD
         if record.is_file() and read_json(record).get("inputs_digest") == inputs:
-            checkpoint.unlink(missing_ok=True)
+            discard(checkpoint)
             self.progress.note(f"{self.folder} is finished: nothing to do")
             return self.folder
         begun = checkpoint.exists() and load_state(checkpoint)["inputs_digest"] != inputs
@@ -163,7 +169,7 @@ class _Tuning:
         loop.execute()
         if self.state.is_main_process:
             self._write(loop, inputs)
-            checkpoint.unlink(missing_ok=True)
+            discard(checkpoint)
         self.state.wait_for_everyone()
         return self.folder
 
@@ -189,40 +195,28 @@ class _Tuning:
             corpus = self._own_translations(corpus, NullProgress())
         shape = PretrainedConfig(str(self.run.teacher), max_length=self._max_length)
         learner = task.learner(corpus, shape, self._training)
-        return TuningLearner(learner, self.teacher.model, self._spliced(task), self.config)
+        return TuningLearner(learner, self.teacher.model, self._spliced, self.config)
 
     def _own_translations(self, corpus: Corpus, progress: Progress) -> Corpus:
         beam = self.config.target_beam
         return with_own_translations(self.run, self.teacher, corpus, beam, progress)
 
-    def _spliced(self, task: Task) -> Callable[[], PreTrainedModel]:
-        def distilled() -> PreTrainedModel:
+    def _spliced(self) -> PreTrainedModel:
+        """The model before tuning."""
+        if self.config.start == "distilled":
             return load_spliced(self.teacher.model, bundle_parts(self.run, self.parts))
-
-        def untrained() -> PreTrainedModel:
-            model = copy.deepcopy(self.teacher.model)
-            for part in self.parts:
-                splice(model, part.config, build_students(part.config, self.config.seed))
-            return model
-
-        def scratch() -> PreTrainedModel:
-            torch.manual_seed(self.config.seed)
-            model = self._new_teacher()
-            for part in self.parts:
-                splice(model, part.config, build_students(part.config, self.config.seed))
-            return model
-
-        return {"distilled": distilled, "untrained": untrained, "scratch": scratch}[
-            self.config.start
-        ]
+        scratch = self.config.start == "scratch"
+        model = self._new_teacher() if scratch else copy.deepcopy(self.teacher.model)
+        for part in self.parts:
+            splice(model, part.config, build_students(part.config, self.config.seed))
+        return model
 
     def _new_teacher(self) -> PreTrainedModel:
         """A model like the teacher that was never trained."""
         shape = self.run.config().teacher
         if isinstance(shape, TeacherConfig):
             return build_teacher(shape, self.teacher.tokenizer)
-        _, auto_class = load_config(self.run.teacher)
-        config = AutoConfig.from_pretrained(self.run.teacher, trust_remote_code=False)
+        config, auto_class = load_config(self.run.teacher)
         model: PreTrainedModel = auto_class.from_config(config)
         return model
 
@@ -237,40 +231,33 @@ class _Tuning:
                 "teacher": self.teacher.digest,
                 "tokenizer": self.teacher.tokenizer_digest,
                 "data": self.corpus.digest,
-                "parts": [[part.name, self._bundle_digest(part)] for part in self.parts],
+                "parts": list(map(list, self._digests().items())),
                 "tune": settings,
                 "max_length": self._max_length,
                 "batches": {name: training.get(name) for name in OF_BATCHES},
             }
         )
 
-    def _bundle_digest(self, part: Chosen) -> str:
-        return digest_json(read_json(self.run.students / part.bundle / CONFIG))
+    def _digests(self) -> dict[str, str]:
+        """Of the bundles, by what is taken of them."""
+        return {part.name: bundle_digest(self.run.students / part.bundle) for part in self.parts}
 
     def _write(self, loop: TrainingLoop, inputs: str) -> None:
-        temporary = self.folder.with_name(f"{self.folder.name}.tmp")
-        shutil.rmtree(temporary, ignore_errors=True)
-        try:
-            loop.model.save_pretrained(temporary)
-        except (OSError, SafetensorError) as error:
-            raise UserError(
-                f"cannot write {temporary} ({error}); free some disk space and repeat the command: "
-                "the training is kept in its checkpoint"
-            ) from error
         record = {
             "schema": SCHEMA,
             "inputs_digest": inputs,
             "system": canonical(self.parts),
             "summary": self.config.summary,
-            "bundles": {part.name: self._bundle_digest(part) for part in self.parts},
+            "bundles": self._digests(),
             "teacher_digest": self.teacher.digest,
             "config": asdict(self.config),
             "versions": versions(),
             **loop.record(),
         }
-        write_json(temporary / RECORD, record)
-        shutil.rmtree(self.folder, ignore_errors=True)
-        temporary.rename(self.folder)
+        former = self.path("old")
+        # Not in `tuned`: what a kill leaves half-done must not pass for a model.
+        write_model(self.path("tmp"), self.folder, former, loop.model, None, record)
+        shutil.rmtree(former, ignore_errors=True)
 
 
 def default_name(config: TuneConfig, parts: Sequence[Chosen]) -> str:
