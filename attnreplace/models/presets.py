@@ -22,13 +22,14 @@ _FF_TINY = {
 }
 
 
-def _vision(hidden: int, intermediate: int, drop_path: float) -> dict[str, Any]:
+def _vision(hidden: int, intermediate: int, drop_path: float, attention: int = 0) -> dict[str, Any]:
     return {
         "hidden_size": hidden,
         "intermediate_size": intermediate,
         "num_hidden_layers": 30,
         "drop_path_rate": drop_path,
         "num_labels": 1000,
+        "attention_size": attention,
     }
 
 
@@ -63,6 +64,9 @@ PRESETS: dict[str, tuple[type[PreTrainedConfig], dict[str, Any]]] = {
     "gmlp-ti": (GMLPVisionConfig, _vision(128, 768, 0.0)),
     "gmlp-s": (GMLPVisionConfig, _vision(256, 1536, 0.05)),
     "gmlp-b": (GMLPVisionConfig, _vision(512, 3072, 0.2)),
+    "amlp-ti": (GMLPVisionConfig, _vision(128, 768, 0.0, 64)),
+    "amlp-s": (GMLPVisionConfig, _vision(256, 1536, 0.05, 64)),
+    "amlp-b": (GMLPVisionConfig, _vision(512, 3072, 0.2, 64)),
     "gmlp-base": (GMLPTextConfig, _text(48, 512, 3072)),
     "gmlp-large": (GMLPTextConfig, _text(96, 768, 3072)),
     "gmlp-xlarge": (GMLPTextConfig, _text(144, 1024, 4096)),
@@ -71,7 +75,8 @@ PRESETS: dict[str, tuple[type[PreTrainedConfig], dict[str, Any]]] = {
 }
 """What each name stands for: the class of its configuration, and its settings.
 
-The drop-path rate of FF-only models is that of the DeiT recipe they were trained with.
+The drop-path rate of FF-only models is that of the DeiT recipe they were trained with. The paper
+has aMLP for text alone: those for images are its gMLPs with the tiny attention of the base model.
 """
 
 
