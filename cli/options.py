@@ -77,8 +77,8 @@ FamilyOption = Annotated[
     str | None,
     typer.Option(
         "--family",
-        help="shallow_ff, token_mlp, sgu, amlp, gated, pairwise, tiny, gaussian, synthesizer, "
-        "random_synthesizer, linear_attention; several with commas; or all.",
+        help="shallow_ff, token_mlp, sgu, amlp, gated, summaries, pairwise, tiny, gaussian, "
+        "synthesizer, random_synthesizer, linear_attention; several with commas; or all.",
     ),
 ]
 SpatialOption = Annotated[

@@ -24,9 +24,10 @@ class DistillConfig:
     """Sizes: xs, s, m, l, xl."""
     families: list[str] = field(default_factory=lambda: ["shallow_ff"])
     """Families of students: "shallow_ff" (the paper's networks), "gated" (its sum gated by the
-    query), the token mixers "token_mlp", "sgu" and "amlp", "pairwise" (a network over each pair),
-    and the yardsticks "tiny", "gaussian", "synthesizer", "random_synthesizer" and
-    "linear_attention". Each is a bundle of its own; `students.KINDS` says what they are."""
+    query), "summaries" (gated means of which each query mixes its own), the token mixers
+    "token_mlp", "sgu" and "amlp", "pairwise" (a network over each pair), and the yardsticks "tiny",
+    "gaussian", "synthesizer", "random_synthesizer" and "linear_attention". Each is a bundle of its
+    own; `students.KINDS` says what they are."""
     spatial: str = "toeplitz"
     """Weights over the tokens of "sgu" and "amlp" in self-attention: "toeplitz" (by distance) or
     "dense" (free ones for every pair of positions)."""

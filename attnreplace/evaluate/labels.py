@@ -26,6 +26,7 @@ FAMILY_WORDS = {
     "sgu": "SGU",
     "amlp": "aMLP",
     "gated": "gated",
+    "summaries": "summaries",
     "pairwise": "pairwise",
     "tiny": "tiny attention",
     "gaussian": "Gaussian",

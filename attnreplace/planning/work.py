@@ -110,6 +110,10 @@ def student_epoch(
 
 def hidden_values(config: StudentConfig) -> int:
     """Values of the hidden layers, for one row: a sentence, or a token."""
+    if config.family == "summaries":
+        gates = 2 * config.heads * config.groups
+        running = config.d_out if config.form == "prefix" else 0
+        return config.hidden * (gates + running) * config.hidden_layers
     return config.hidden * config.groups * config.hidden_layers
 
 
@@ -122,8 +126,9 @@ def _rows(config: StudentConfig, counts: SplitCounts, axis: str) -> int:
 def _mixer_products(config: StudentConfig, counts: SplitCounts, axis: str) -> float:
     """Every weight once a token: nearly so, for there are few that mix tokens.
 
-    But a gate's weights over the tokens belong to positions, of which a token has one; and pairs
-    of tokens, counted as those of sentences of the mean length, have a score for every head.
+    But a gate's weights over the tokens belong to positions, of which a token has one; pairs of
+    tokens, counted as those of sentences of the mean length, have a score for every head; and
+    summaries are added up, where this is no running sum, and mixed.
     """
     cross = config.form == "per-query"
     tokens, others = counts.of(axis), counts.source if cross else counts.of(axis)
@@ -131,6 +136,12 @@ def _mixer_products(config: StudentConfig, counts: SplitCounts, axis: str) -> fl
     if config.family == "gated":
         rest = config.num_parameters() - config.positions * read
         return 2.0 * (read * others + rest * tokens)
+    if config.family == "summaries":
+        gates = config.d_model * config.heads * config.hidden * config.groups * config.hidden_layers
+        mixed = config.hidden * config.d_out * config.hidden_layers
+        added = 0 if config.form == "prefix" else mixed
+        rest = config.num_parameters() - gates
+        return 2.0 * ((rest + added) * others + (gates + mixed) * tokens)
     pairs = 0.0
     if config.family == "pairwise":
         blocks = config.groups * config.hidden_layers

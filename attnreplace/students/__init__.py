@@ -37,6 +37,7 @@ from attnreplace.students.sizes import (
     match_parameters,
     student_config,
 )
+from attnreplace.students.summaries import Summaries
 from attnreplace.students.synthesizer import DenseSynthesizer, RandomSynthesizer
 from attnreplace.students.tiny import Tiny
 from attnreplace.students.token_mlp import TokenMLPStudent
@@ -55,6 +56,7 @@ FAMILIES: dict[str, Mapping[str, type[Student]]] = {
     "sgu": {"sentence": SGU, "prefix": SGU, "per-query": QueryGate},
     "amlp": {"sentence": AMLP, "prefix": AMLP, "per-query": QueryGateAttention},
     "gated": dict.fromkeys(SITE_FORMS, Gated),
+    "summaries": dict.fromkeys(SITE_FORMS, Summaries),
     "pairwise": dict.fromkeys(SITE_FORMS, Pairwise),
     "tiny": dict.fromkeys(SITE_FORMS, Tiny),
     "gaussian": dict.fromkeys(SITE_FORMS, Gaussian),
@@ -92,6 +94,7 @@ __all__ = [
     "State",
     "Student",
     "StudentConfig",
+    "Summaries",
     "Tiny",
     "TokenMLPStudent",
     "build_student",

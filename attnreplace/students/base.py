@@ -178,8 +178,9 @@ class Student(nn.Module, ABC):
 
         Returns:
             `(batch, new, d_out)` in the dtype of `x`, and the state for the next positions. Of the
-            shallow networks, gates and linear attention it does not grow with how many there were;
-            of the others it has room for N tokens, or grows (the family's file says which).
+            shallow networks, gates, summaries and linear attention it does not grow with how many
+            there were; of the others it has room for N tokens, or grows (the family's file says
+            which).
 
         Raises:
             SequenceTooLong: the last position is beyond those of the student.

@@ -11,6 +11,7 @@ whose queries, keys and values have 3 d (d + 1) parameters. With 8 heads, N = 50
 49,536, and at cross-attention by ALR, in thousands, they have
 
                           xs     s     m     l     xl
+    summaries           24.8  33.0  49.5  82.6  148.6
     pairwise            21.3  25.5  34.0  51.0   84.9
     tiny                 2.7   4.8   8.9  17.1   33.6
     gaussian             8.8  17.1  33.5  66.3  132.0
@@ -55,6 +56,7 @@ STEPS = {
 """Width in terms of that of size M, in the families of `NATURAL`."""
 
 NATURAL = {
+    "summaries": Fraction(1),
     "pairwise": Fraction(1, 2),
     "tiny": Fraction(1, 8),
     "gaussian": Fraction(1, 2),
@@ -65,7 +67,7 @@ NATURAL = {
 """Width of size M as a share of d_model, in the families whose parameters are not matched. Groups
 share it; features are a head's, so that heads share these always; a rank is not shared."""
 
-HEADS = ("pairwise", "synthesizer", "random_synthesizer", "linear_attention")
+HEADS = ("summaries", "pairwise", "synthesizer", "random_synthesizer", "linear_attention")
 """Those with weights over the tokens for each head."""
 
 
@@ -153,7 +155,7 @@ def _natural(
     family = config.family
     heads = location.num_heads if family in HEADS and not method.per_head else 1
     sharing = 1 if family == "random_synthesizer" else config.groups
-    if family == "linear_attention":
+    if family in ("summaries", "linear_attention"):
         sharing = location.num_heads
     hidden = NATURAL[family] * STEPS[size] * config.d_model / sharing
     return replace(config, hidden=max(1, int(hidden)), heads=heads, residual=method.residual)

@@ -119,6 +119,8 @@ def test_only_the_largest_sizes_are_too_wide(family: str, form: str) -> None:
         ("amlp", "sentence", "xs", 821, 339_230),
         ("gated", "per-query", "m", 818, 5_448_520),
         ("gated", "prefix", "s", 51, 340_300),
+        ("summaries", "per-query", "m", 16, 49_536),
+        ("summaries", "prefix", "xl", 64, 148_608),
         ("pairwise", "per-query", "m", 64, 33_992),
         ("pairwise", "sentence", "xs", 16, 21_016),
         ("tiny", "prefix", "m", 16, 8_624),
@@ -148,7 +150,7 @@ def test_natural_sizes(family: str, form: str, method: str) -> None:
         assert config.heads == (8 if family in HEADS and method != "aslr" else 1)
     assert counts == sorted(counts)
     assert method == "aslr" or len(set(counts)) == 5
-    assert counts[2] < (4 if method == "alrr" else 3) * 128 * 129
+    assert counts[2] <= (4 if method == "alrr" else 3) * 128 * 129
 
 
 @every_row

@@ -34,8 +34,8 @@ BLIND = ("gaussian", "random_synthesizer")
 """Those whose students of cross-attention do not look at the query."""
 KIND = {
     "token_mlp": "static", "sgu": "static", "amlp": "attention", "gated": "gated",
-    "pairwise": "pairwise", "tiny": "attention", "gaussian": "static", "synthesizer": "gated",
-    "random_synthesizer": "static", "linear_attention": "attention",
+    "summaries": "gated", "pairwise": "pairwise", "tiny": "attention", "gaussian": "static",
+    "synthesizer": "gated", "random_synthesizer": "static", "linear_attention": "attention",
 }  # fmt: skip
 cross_families = pytest.mark.parametrize(
     "family", [family for family in MIXERS if "per-query" in FAMILIES[family]]
@@ -171,7 +171,7 @@ def test_reads_what_it_is_said_to_read(
     assert ((student(**inputs) - before).abs().amax(-1)[:, :near] > 1e-6).all()
 
 
-SUMS = ("gated", "linear_attention")
+SUMS = ("gated", "summaries", "linear_attention")
 """Those whose states do not grow, with N or with the sentence."""
 
 
@@ -187,6 +187,7 @@ def kept(family: str, width: int, end: int) -> list[tuple[int, ...]]:
         "sgu": [(3, 7, 6)],
         "amlp": [(3, 7, 6), (3, 7, 2)],
         "gated": [(3, 6)],
+        "summaries": [(3, 2, 6, width // 2), (3, 2, 6)],
         "pairwise": [(3, end, width + 6)],
         "tiny": [(3, 7, 12)],
         "gaussian": [(3, end, 6)],
@@ -275,6 +276,8 @@ def shared(family: str, width: int) -> list[tuple[int, ...]]:
     if family == "amlp":
         return [(3, 16, 6), (3, 6, 2), (3, 6)]
     shapes = kept(family, width, 6)
+    if family == "summaries":
+        return shapes[:1]
     if family == "tiny":
         shapes = [(3, 6, 12)]
     return shapes if family in SUMS else [*shapes, (3, 6)]

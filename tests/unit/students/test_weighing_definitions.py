@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from attnreplace.students import SITE_FORMS, Student
 
 FAMILIES = (
-    "gated", "pairwise", "tiny", "gaussian", "synthesizer", "random_synthesizer",
+    "gated", "summaries", "pairwise", "tiny", "gaussian", "synthesizer", "random_synthesizer",
     "linear_attention",
 )  # fmt: skip
 
@@ -72,7 +72,18 @@ def feature_scores(block: Any, query: Tensor, read: Tensor, i: int) -> Tensor:
     return torch.stack(rows)
 
 
+def summary_scores(block: Any, query: Tensor, read: Tensor, i: int) -> Tensor:
+    """As weights of pairs, which the student never computes."""
+
+    def gates(logits: Tensor) -> Tensor:
+        return (F.softplus(logits) ** 4 + 1e-6).unflatten(-1, (block.heads, -1))
+
+    asked, told = gates(block.query_gates(query)), gates(block.token_gates(read))
+    return torch.einsum("hk,shk->hs", asked, told / told.sum(0))
+
+
 SCORES = {
+    "summaries": summary_scores,
     "pairwise": pair_scores,
     "tiny": head_scores,
     "gaussian": gaussian_scores,
@@ -84,7 +95,7 @@ SCORES = {
 
 def weighed(family: str, block: Any, x: Tensor, memory: Tensor, i: int) -> Tensor:
     query = block.norm(x[i])
-    read = (block.norm_memory or block.norm)(memory)
+    read = (getattr(block, "norm_memory", None) or block.norm)(memory)
     scores = SCORES[family](block, query, read, i)
     weights = scores / scores.sum(1, keepdim=True)
     if family == "tiny":
