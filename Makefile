@@ -1,11 +1,11 @@
 # make demo: install, then every stage on the embedded corpus. make test: install, then the tests.
-# make bench: install, then every ratio against the plain way.
+# make bench: install, then every ratio against the plain way. make results: the page of all results.
 PYTHON ?= python3
 # For a GPU build or a slimmer CPU build, see the README: TORCH="torch==2.13.0 --index-url ..."
 TORCH ?= torch==2.13.0
 BIN := .venv/bin
 
-.PHONY: demo test bench lint clean
+.PHONY: demo test bench results lint clean
 
 demo: .venv/installed
 	$(BIN)/attnreplace run --run runs/demo --pair en-de --set training.validation_sentences=100 \
@@ -16,6 +16,9 @@ test: .venv/installed
 
 bench: .venv/installed
 	OMP_WAIT_POLICY=passive $(BIN)/python -m benchmarks
+
+results: .venv/installed
+	$(BIN)/attnreplace results --readme README.md
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -18,6 +18,7 @@ from attnreplace_cli import (
     inspect,
     plan,
     report,
+    results,
     run,
     train,
     translate,
@@ -46,6 +47,7 @@ app.command()(distill.distill)
 app.command()(tune.tune)
 app.command("eval")(evaluate.evaluate)
 app.command()(report.report)
+app.command()(results.results)
 app.command()(translate.translate)
 app.command()(inspect.inspect)
 app.command()(plan.plan)

@@ -129,7 +129,7 @@ def without_seed(name: str, seed: int | None) -> str:
         name: "alr-m-seed2:0-2+alr-m-decoder-seed2".
         seed: of all its bundles; None where they differ: the name stays.
     """
-    return name if seed is None else re.sub(rf"-seed{seed}(?=[:+]|$)", "", name)
+    return name if seed is None else re.sub(rf"-seed{seed}(?!\d)", "", name)
 
 
 def _part(text: str, configs: Mapping[str, BundleConfig]) -> Chosen:

@@ -82,11 +82,17 @@ class Chart:
         return _inline(buffer.getvalue(), f"{self.name}-{width}", self.alt)
 
     def save_png(self, path: Path) -> None:
-        """Write the wide drawing, light, at two pixels a CSS pixel."""
+        """Write the wide drawing, light, at two pixels a CSS pixel, with its words in the file."""
         with matplotlib.rc_context(SETTINGS), _unusual_letters():
             figure = self.draw(self.wide)
             with replacing(path) as file:
-                figure.savefig(file, format="png", dpi=144, facecolor=LIGHT["paper"])
+                figure.savefig(
+                    file,
+                    format="png",
+                    dpi=144,
+                    facecolor=LIGHT["paper"],
+                    metadata={"Description": self.alt},
+                )
 
 
 def new_figure(width: int, height: float) -> Figure:

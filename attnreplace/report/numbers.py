@@ -6,6 +6,12 @@ def points(value: float) -> str:
     return f"{value:.1f}"
 
 
+def difference(value: float) -> str:
+    """What is between two scores in points, with its sign: `+0.4`; `0.0` has none."""
+    text = f"{value:+.1f}"
+    return "0.0" if text[1:] == "0.0" else text.replace("-", "\u2212")
+
+
 def percent(value: float) -> str:
     """A percentage: `97.41 %`."""
     return f"{value:.2f} %"

@@ -7,6 +7,7 @@ from attnreplace.evaluate.record import SCHEMA
 from attnreplace.report.fields import Fields
 from attnreplace.report.metrics import MEASURES
 from attnreplace.report.result import Latency, OverLong, Result, Score
+from attnreplace.students import FAMILIES, KINDS
 
 BATCHES = (1, 64)
 DIGESTS = ("teacher", "tokenizer", "data", "bundle")
@@ -48,6 +49,7 @@ def parse_record(record: Any, where: str) -> Result:
         variant=fields.may(str, "system", "variant") or "",
         sites=tuple(map(str, fields.may(list, "system", "sites") or ())),
         parts=_parts(fields),
+        kinds=_kinds(fields),
         task=task,
         pair=fields.need(str, "pair") if translates else "",
         test_set=fields.need(str, "test_set"),
@@ -92,6 +94,22 @@ def parse_record(record: Any, where: str) -> Result:
 def _parts(fields: Fields) -> tuple[str, ...]:
     parts = fields.may(list, "system", "parts") or []
     return tuple(Fields(part, fields.where).need(str, "bundle") for part in parts)
+
+
+def _kinds(fields: Fields) -> tuple[str, ...]:
+    """The kinds of the students that are known, without twice the same, in their order.
+
+    Of a family whose forms are of several kinds it is the form that says it.
+    """
+    system = fields.may(dict, "system") or {}
+    parts = fields.may(list, "system", "parts") or [{}]
+    found = set()
+    for part in [Fields(system | part, fields.where) for part in parts]:
+        forms = FAMILIES.get(part.may(str, "family") or "", {})
+        kinds = {form: student.kind for form, student in forms.items()}
+        form = part.may(str, "form")
+        found |= {kinds[form]} if form in kinds else set(kinds.values())
+    return tuple(kind for kind in KINDS if kind in found)
 
 
 def _scores(fields: Fields, metric: str) -> dict[str, Score]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from attnreplace.evaluate.labels import SHORTER
+from attnreplace.evaluate.labels import NON_CAUSAL, SHORTER
 from attnreplace.evaluate.specs import without_seed
 from attnreplace.report.metrics import Measure
 from attnreplace.report.scopes import Scope
@@ -62,6 +62,9 @@ class Result:
     sites: tuple[str, ...]
     parts: tuple[str, ...]
     """Names of the bundles in it; early records do not say."""
+
+    kinds: tuple[str, ...]
+    """Kinds of its students (`students.KINDS`), from the farthest from attention to the nearest."""
 
     task: str
     pair: str
@@ -139,6 +142,15 @@ class Result:
     def scope(self) -> Scope:
         """What is replaced."""
         return Scope.of(self.sites)
+
+    @property
+    def nature(self) -> str:
+        """What its students are, by the one that is nearest to attention; nothing without any.
+
+        "pairwise"; "static, non-causal" where cross-attention is replaced in the paper's form.
+        """
+        causal = [] if NON_CAUSAL not in self.label else [SHORTER[NON_CAUSAL]]
+        return ", ".join([*self.kinds[-1:], *causal])
 
     @property
     def short_label(self) -> str:

@@ -80,15 +80,21 @@ def results_table(
     return header, rows
 
 
-def markdown_table(records: Iterable[Mapping[str, Any]]) -> str:
-    """The results as a Markdown table, figures aligned to the right.
+def markdown_table(
+    records: Iterable[Mapping[str, Any]], *, quality: bool = True, cost: bool = True
+) -> str:
+    """The results as a Markdown table, figures aligned to the right; see `results_table`.
 
     Raises:
         UserError: a record is broken.
     """
     records = list(records)
-    header, rows = results_table(records)
-    texts = len(text_columns(parse_records(records)))
+    header, rows = results_table(records, quality=quality, cost=cost)
+    return as_markdown(header, rows, texts=len(text_columns(parse_records(records))))
+
+
+def as_markdown(header: Sequence[str], rows: Iterable[Sequence[str]], texts: int) -> str:
+    """A table as Markdown: the first columns, so many, are texts, and figures stand right."""
     rule = ["---" if i < texts else "---:" for i in range(len(header))]
     lines = [[_markdown(cell) for cell in line] for line in (header, *rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in (lines[0], rule, *lines[1:]))

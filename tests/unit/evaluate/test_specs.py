@@ -120,3 +120,5 @@ def test_names_without_their_seed() -> None:
     name = "alr-m-seed12:0-2+alr-m-cross-seed12"
     assert without_seed(name, 12) == "alr-m:0-2+alr-m-cross"
     assert without_seed(name, 1) == without_seed(name, None) == name
+    tuned = "tuned/alr-m-seed1+alr-m-cross-seed1-kl-ce-seed1"
+    assert without_seed(tuned, 1) == "tuned/alr-m+alr-m-cross-kl-ce"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from attnreplace.report.numbers import count, milliseconds, share
+from attnreplace.report.numbers import count, difference, milliseconds, share
 from attnreplace.report.records import load_records
 from attnreplace.report.result import OverLong
 from attnreplace.report.tables import (
@@ -142,6 +142,14 @@ def test_markdown(made: SimpleNamespace) -> None:
     assert lines[1].startswith("| --- | ---: | ---: |")
     assert lines[2].startswith("| a\\|b c | 28.7 |")
     assert len(lines) == 3
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.44, "+0.4"), (-1.24, "\u22121.2"), (0.04, "0.0"), (-0.04, "0.0"), (0.0, "0.0")],
+)
+def test_difference(value: float, text: str) -> None:
+    assert difference(value) == text
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""All published experiments on one page, written from their records."""

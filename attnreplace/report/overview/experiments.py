@@ -1,0 +1,168 @@
+"""Published experiments: what lies in their folders."""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from attnreplace.errors import UserError
+from attnreplace.report.fields import Fields
+from attnreplace.report.numbers import count
+from attnreplace.report.parsing import parse_records
+from attnreplace.report.records import load_records
+from attnreplace.report.result import Result
+from attnreplace.report.scopes import Scope
+from attnreplace.report.selection import of_kind
+from attnreplace.report.tables import plural
+from attnreplace.rundir import read_json
+
+CORPORA = {
+    "multi30k": "Multi30k",
+    "iwslt2017": "IWSLT2017",
+    "grammar": "Embedded corpus",
+    "parallel": "Files of a folder",
+}
+"""Corpora for people."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A folder that `report --publish` wrote, with at least one record."""
+
+    folder: Path
+    title: str
+    """What it is, in a few words."""
+
+    corpus: str
+    """What was trained on, for people."""
+
+    teacher: str
+    """The teacher's shape in words; empty where nothing is known of it."""
+
+    records: tuple[Mapping[str, Any], ...]
+    results: tuple[Result, ...]
+    """The records, parsed and in reading order."""
+
+    @property
+    def name(self) -> str:
+        """The folder's name, and its heading's on the page."""
+        return self.folder.name
+
+    @property
+    def translates(self) -> bool:
+        """Whether it is one of translation."""
+        return self.results[0].task == "translation"
+
+    @property
+    def source(self) -> Path:
+        """The configuration that it was run from: it lies beside the folder of all results."""
+        return self.folder.resolve().parent.parent / f"{self.name}.toml"
+
+    @property
+    def test_sets(self) -> list[str]:
+        """Their names, sorted."""
+        return sorted({result.test_set for result in self.results})
+
+    @property
+    def compares(self) -> bool:
+        """Whether it compares kinds of students, or only the paper's in several sizes."""
+        return len({kind for r in of_kind(self.results, "student") for kind in r.kinds}) > 1
+
+    def is_whole(self, result: Result) -> bool:
+        """Whether a system replaces all layers of the groups of sites that it is at."""
+        every = {site for other in self.results for site in other.sites}
+        groups = set(result.scope.groups)
+        return {site for site in every if groups.issuperset(Scope.of([site]).groups)} == {
+            *result.sites
+        }
+
+
+def load_experiments(folder: Path) -> list[Experiment]:
+    """The published experiments in a folder, by name.
+
+    Raises:
+        UserError: there are none, or a file is broken.
+    """
+    found = [path.parent for path in sorted(folder.glob("*/records")) if any(path.glob("*.json"))]
+    if not found:
+        raise UserError(
+            f"no published experiments in {folder}; `attnreplace report --publish "
+            f"{folder}/NAME` puts one there"
+        )
+    return [_load(path) for path in found]
+
+
+def by_corpus(experiments: Iterable[Experiment]) -> dict[str, list[Experiment]]:
+    """Experiments on the same corpus, the corpora with most results first."""
+    groups: dict[str, list[Experiment]] = {}
+    for experiment in experiments:
+        groups.setdefault(experiment.corpus, []).append(experiment)
+    sizes = {corpus: sum(len(one.results) for one in group) for corpus, group in groups.items()}
+    return {corpus: groups[corpus] for corpus in sorted(groups, key=lambda name: -sizes[name])}
+
+
+def describe_data(experiment: Experiment) -> str:
+    """Its corpus and test sets: `Multi30k de-en; test_2016_flickr (1,000 sentences)`."""
+    first = {result.test_set: result for result in reversed(experiment.results)}
+    sets = [
+        f"`{name}` ({plural(first[name].examples, first[name].example)})"
+        for name in experiment.test_sets
+    ]
+    return f"{experiment.corpus} {experiment.results[0].pair}".strip() + f"; {', '.join(sets)}"
+
+
+def _load(folder: Path) -> Experiment:
+    records = load_records(folder / "records")
+    # Not there, where others trained the teacher.
+    path = folder / "teacher.json"
+    training = Fields(read_json(path, dict) if path.is_file() else {}, str(path))
+    dataset = _dataset(folder) or training.may(str, "corpus", "name") or folder.name
+    source = folder.resolve().parent.parent / f"{folder.name}.toml"
+    return Experiment(
+        folder,
+        _title(source) if source.is_file() else folder.name,
+        CORPORA.get(dataset, dataset),
+        _teacher(training),
+        tuple(records),
+        tuple(parse_records(records)),
+    )
+
+
+def _dataset(folder: Path) -> str:
+    """The corpus that was asked for; nothing where it was files, or the usual one."""
+    path = folder / "config.toml"
+    settings = tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return Fields(settings, str(path)).may(str, "data", "dataset") or ""
+
+
+def _title(source: Path) -> str:
+    """The first comment of a configuration, as far as its first colon or semicolon."""
+    line = source.read_text(encoding="utf-8").partition("\n")[0]
+    if not line.startswith("#"):
+        return source.stem
+    return line.lstrip("# ").replace(";", ":").partition(":")[0].rstrip(". ")
+
+
+def _teacher(training: Fields) -> str:
+    """A teacher's shape: `6+6 layers, d 128, 8 heads, ..., 3.29 M parameters`."""
+
+    def size(name: str) -> int | None:
+        return training.may(int, "config", "teacher", name)
+
+    encoder, decoder = size("encoder_layers"), size("decoder_layers")
+    layers = f"{encoder}+{decoder}" if encoder is not None else size("layers")
+    total, body = (training.may(int, "parameters", name) for name in ("total", "body"))
+    facts = {
+        "{}": training.may(str, "config", "teacher", "model"),
+        "{}, trained by others": training.may(str, "pretrained", "class"),
+        "{} layers": layers,
+        "d {}": size("d_model"),
+        "{} heads": size("num_heads"),
+        "feed-forward {}": size("d_ff"),
+        "vocabulary {:,}": size("vocab_size"),
+        "{} parameters": total and count(total),
+        "{} of them without embeddings": body and count(body),
+        "{:,} examples to train on": training.may(int, "corpus", "train"),
+    }
+    return ", ".join(text.format(value) for text, value in facts.items() if value)
