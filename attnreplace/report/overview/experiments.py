@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,9 @@ class Experiment:
     """A folder that `report --publish` wrote, with at least one record."""
 
     folder: Path
+    source: Path | None
+    """The configuration that it was run from, where that is there."""
+
     title: str
     """What it is, in a few words."""
 
@@ -53,11 +56,6 @@ class Experiment:
     def translates(self) -> bool:
         """Whether it is one of translation."""
         return self.results[0].task == "translation"
-
-    @property
-    def source(self) -> Path:
-        """The configuration that it was run from: it lies beside the folder of all results."""
-        return self.folder.resolve().parent.parent / f"{self.name}.toml"
 
     @property
     def test_sets(self) -> list[str]:
@@ -118,15 +116,56 @@ def _load(folder: Path) -> Experiment:
     path = folder / "teacher.json"
     training = Fields(read_json(path, dict) if path.is_file() else {}, str(path))
     dataset = _dataset(folder) or training.may(str, "corpus", "name") or folder.name
-    source = folder.resolve().parent.parent / f"{folder.name}.toml"
+    source = _source(folder)
+    bundles = _bundles(folder)
     return Experiment(
         folder,
-        _title(source) if source.is_file() else folder.name,
+        source,
+        folder.name if source is None else _title(source),
         CORPORA.get(dataset, dataset),
         _teacher(training),
         tuple(records),
-        tuple(parse_records(records)),
+        tuple(_weighed(result, bundles) for result in parse_records(records)),
     )
+
+
+def _source(folder: Path) -> Path | None:
+    """The configuration beside the folder of all results whose name that of this one begins with.
+
+    One configuration may serve several runs: "study.toml" for "study-de-en" and "study-en-de".
+    """
+    words = folder.name.split("-")
+    names = ["-".join(words[:number]) for number in range(len(words), 0, -1)]
+    paths = [folder.resolve().parent.parent / f"{name}.toml" for name in names]
+    return next((path for path in paths if path.is_file()), None)
+
+
+@dataclass(frozen=True)
+class _Bundle:
+    """What is known of students without their weights."""
+
+    sites: frozenset[str]
+    parameters: int
+
+
+def _bundles(folder: Path) -> dict[str, _Bundle]:
+    found = {}
+    for path in sorted(folder.glob("students/*.config.json")):
+        config = Fields(read_json(path, dict), str(path))
+        sites, count = config.may(list, "sites"), config.may(int, "training", "parameters")
+        if sites is not None and count is not None:
+            found[config.need(str, "name")] = _Bundle(frozenset(sites), count)
+    return found
+
+
+def _weighed(result: Result, bundles: Mapping[str, _Bundle]) -> Result:
+    """A result with the parameters of its students, also where no cost was measured."""
+    parts = [bundles[name] for name in result.parts if name in bundles]
+    # A system may have some layers of a bundle only.
+    whole = frozenset[str]().union(*(part.sites for part in parts)) == {*result.sites}
+    if result.replacement is not None or not parts or not whole:
+        return result
+    return replace(result, replacement=sum(part.parameters for part in parts))
 
 
 def _dataset(folder: Path) -> str:

@@ -105,9 +105,12 @@ def _is_papers(result: Result) -> bool:
 
 
 def _parameters(results: Sequence[Result]) -> str:
-    """Of the students, and of the attention that they replace; what experiments differ in, all."""
-    pairs = [(r.replacement, r.replaced) for r in results if r.replacement is not None]
-    texts = dict.fromkeys(f"{count(new)} / {count(old)}" for new, old in pairs if old)
+    """Of the students, and of the attention that they replace; all that experiments differ in."""
+    pairs: dict[int, int | None] = {}
+    for result in results:
+        if result.replacement:
+            pairs[result.replacement] = pairs.get(result.replacement) or result.replaced
+    texts = [count(new) + (f" / {count(old)}" if old else "") for new, old in pairs.items()]
     return ", ".join(texts) or NOTHING
 
 

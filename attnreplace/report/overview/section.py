@@ -16,7 +16,7 @@ def experiment_section(experiment: Experiment, page: Path) -> str:
         page: where the section will stand: its links start there.
     """
     links = [f"[records]({link(experiment.folder, page)})"]
-    if experiment.source.is_file():
+    if experiment.source is not None:
         links.insert(0, f"[configuration]({link(experiment.source, page)})")
     lines = [f"{experiment.title}: {', '.join(links)}.", f"Data: {describe_data(experiment)}."]
     if experiment.teacher:

@@ -209,7 +209,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder = experiments / "results" / f"multi30k-attentionless-{pair}"
         publish(folder, attentionless(pair, 40.0 + place))
     publish(experiments / "results" / "multi30k-sizes", grid("de-en", 39.0))
-    title = "# Kinds, German to English: every one of them;\n# and more\n\n[data]\n"
-    (experiments / "multi30k-attentionless-de-en.toml").write_text(title, encoding="utf-8")
+    title = "# Kinds of students: every one of them;\n# and more\n\n[data]\n"
+    (experiments / "multi30k-attentionless.toml").write_text(title, encoding="utf-8")
     (experiments / "LOG.md").write_text("# Log\n", encoding="utf-8")
     return experiments / "results"

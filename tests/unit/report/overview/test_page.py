@@ -27,7 +27,7 @@ def test_tables_of_the_paper_kinds_and_experiments(published: Path) -> None:
     ]
     assert "[The log](../experiments/LOG.md)" in page
     assert "[records](../experiments/results/multi30k-sizes)" in page
-    assert "[configuration](../experiments/multi30k-attentionless-de-en.toml)" in page
+    assert "[configuration](../experiments/multi30k-attentionless.toml)" in page
 
 
 def test_the_papers_tables_hold_its_students_alone(published: Path) -> None:
