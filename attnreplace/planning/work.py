@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 from attnreplace.hosts import base_model, host_for
 from attnreplace.planning.corpora import SplitCounts
 from attnreplace.students import StudentConfig
+from attnreplace.students.running_sums import CHUNK
 
 UPDATE_BYTES = 100
 """Moved for every parameter in an update. AdamW reads weight, gradient and two moments and writes
@@ -66,12 +67,14 @@ def student_products(config: StudentConfig, counts: SplitCounts, axis: str) -> t
 
     Only real tokens take part, so the counts are those of the tokens and not of the positions.
     The other families have a norm before their first layer, which therefore counts among the later
-    ones.
+    ones, unless the norm has no affine part.
 
     Args:
         axis: of the student's own tokens, "source" or "target".
     """
     tokens, width = counts.of(axis), config.hidden * config.groups
+    if config.family == "summaries":
+        return _summary_products(config, counts, axis)
     if config.family != "shallow_ff":
         return 0.0, _mixer_products(config, counts, axis)
     rows = _rows(config, counts, axis)
@@ -111,9 +114,7 @@ def student_epoch(
 def hidden_values(config: StudentConfig) -> int:
     """Values of the hidden layers, for one row: a sentence, or a token."""
     if config.family == "summaries":
-        gates = 2 * config.heads * config.groups
-        running = config.d_out if config.form == "prefix" else 0
-        return config.hidden * (gates + running) * config.hidden_layers
+        return 2 * config.heads * config.hidden * config.groups * config.hidden_layers
     return config.hidden * config.groups * config.hidden_layers
 
 
@@ -127,8 +128,7 @@ def _mixer_products(config: StudentConfig, counts: SplitCounts, axis: str) -> fl
     """Every weight once a token: nearly so, for there are few that mix tokens.
 
     But a gate's weights over the tokens belong to positions, of which a token has one; pairs of
-    tokens, counted as those of sentences of the mean length, have a score for every head; and
-    summaries are added up, where this is no running sum, and mixed.
+    tokens, counted as those of sentences of the mean length, have a score for every head.
     """
     cross = config.form == "per-query"
     tokens, others = counts.of(axis), counts.source if cross else counts.of(axis)
@@ -136,18 +136,29 @@ def _mixer_products(config: StudentConfig, counts: SplitCounts, axis: str) -> fl
     if config.family == "gated":
         rest = config.num_parameters() - config.positions * read
         return 2.0 * (read * others + rest * tokens)
-    if config.family == "summaries":
-        gates = config.d_model * config.heads * config.hidden * config.groups * config.hidden_layers
-        mixed = config.hidden * config.d_out * config.hidden_layers
-        added = 0 if config.form == "prefix" else mixed
-        rest = config.num_parameters() - gates
-        return 2.0 * ((rest + added) * others + (gates + mixed) * tokens)
     pairs = 0.0
     if config.family == "pairwise":
         blocks = config.groups * config.hidden_layers
         pairs = tokens * others / max(1, counts.pairs) * config.hidden * config.heads * blocks
     read *= cross
     return 2.0 * (read * counts.source + (config.num_parameters() - read) * tokens + pairs)
+
+
+def _summary_products(config: StudentConfig, counts: SplitCounts, axis: str) -> tuple[float, float]:
+    """Every weight once a token, and summaries that are added up and mixed, or run along."""
+    tokens = counts.of(axis)
+    others = counts.source if config.form == "per-query" else tokens
+    gates = config.heads * config.hidden * config.groups * config.hidden_layers
+    mixed = config.hidden * config.d_out * config.hidden_layers
+    asking = config.d_model * gates
+    maps = asking * tokens + (config.num_parameters() - asking) * others
+    steps: float = mixed * (others + tokens)
+    if config.form == "prefix":
+        within = min(CHUNK, tokens / max(1, counts.pairs)) * tokens
+        carried = max(0, tokens - CHUNK * counts.pairs)
+        steps = within * (gates + config.d_out * config.hidden_layers) + 2 * mixed * carried
+    first = maps / config.hidden_layers
+    return 2.0 * first, 2.0 * (maps - first + steps)
 
 
 def teacher_forward(model: PreTrainedModel, counts: SplitCounts, decoder: bool) -> Work:

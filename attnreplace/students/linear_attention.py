@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from attnreplace.students.base import Kind, State, StudentConfig
 from attnreplace.students.columns import at_least_float32
 from attnreplace.students.mixer import EveryMixer, normed
+from attnreplace.students.running_sums import mix_running, running_totals, sum_up
 from attnreplace.students.shallow_ff import without_autocast
 from attnreplace.students.weighing import (
     WeighingBlock,
@@ -57,15 +58,12 @@ class FeatureBlock(WeighingBlock):
         read = normed(x, self.norm)
         asking = self._features(self.query_features(read))
         keys, values = self._features(self.keys(read)), self._values(read)
+        sums, total = state or (None, None)
         with without_autocast(x):
-            pairs = torch.matmul(asking, keys.transpose(2, 3)).tril()
-            mixed, total = torch.matmul(pairs, values), pairs.sum(-1)
-            sums = _sums(keys, values)
-            if state is not None:
-                mixed = mixed + torch.matmul(asking, state[0])
-                total = total + torch.matmul(asking, state[1].unsqueeze(-1)).squeeze(-1)
-                sums = state[0] + sums[0], state[1] + sums[1]
-        return self._over(mixed, total, read), sums
+            totals = running_totals(keys, total)
+            mixed = mix_running(asking, keys, values, sums)
+            after = sum_up(keys, values, sums), totals[:, :, -1].clone()
+        return self._over(mixed, (asking * totals).sum(-1), read), after
 
     def read(self, memory: Tensor, real: Tensor) -> State:
         """See the base class."""
@@ -74,7 +72,7 @@ class FeatureBlock(WeighingBlock):
         keys = self._features(self.keys(read)).masked_fill(~real[:, None, :, None], 0)
         values = self._values(read)
         with without_autocast(memory):
-            return _sums(keys, values)
+            return sum_up(keys, values), keys.sum(2)
 
     def answer(self, x: Tensor, share: State, start: int) -> Tensor:
         """See the base class."""
@@ -97,11 +95,6 @@ class FeatureBlock(WeighingBlock):
         """The quotient, zero where nothing was read, through the projection."""
         out = mixed / total.masked_fill(total == 0, 1).unsqueeze(-1)
         return self.finish(out.to(read.dtype))
-
-
-def _sums(keys: Tensor, values: Tensor) -> State:
-    """S and z."""
-    return torch.matmul(keys.transpose(2, 3), values), keys.sum(2)
 
 
 class LinearAttention(EveryMixer):

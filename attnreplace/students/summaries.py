@@ -1,4 +1,4 @@
-r"""A few summaries of what is read, of which every query mixes its own: gates, no pairs.
+r"""A few summaries of what is read, of which every query mixes its own: gates, no scores of pairs.
 
 A head sums up the tokens in `hidden` ways. Each token decides by gates of its own how much it
 counts in which summary, and each query by gates of its own how much it takes of which:
@@ -10,16 +10,18 @@ b), gate(z) = softplus(z)^4; m and x are normalised by LayerNorm, whose affine p
 with the maps that follow. With as many gates as channels, size M, there are exactly the parameters
 of the queries, keys and values of an attention. A summary is the mean of the tokens of a kind,
 be it a kind of word or a place in the sentence: that is how content is addressed. m is the memory,
-all of x in the encoder, and x up to position i in the decoder, where both sums run along.
+all of x in the encoder, and x up to position i in the decoder, where both sums run along. Divided
+by the lower one, f mixes the upper one; to train, that is added up in the order of `running_sums`.
 
 Gates of positions (gMLP, Liu et al., arXiv 2105.08050, and the family `gated`) have weights that
 belong to positions, and these have not. What is read is a gated mean as in AFT (Zhai et al., arXiv
 2105.14103), many for every channel. Memory's share and query's share are multiplied elementwise
 and added up over k: a tensor of low rank from token, value and query, as a CP decomposition is.
 
-Nothing is computed for a pair of positions, there is no dot product of queries with keys, and no
-soft-max. The nearest relative, `linear_attention`, divides by a sum over the pairs instead of by
-the two sums here; both have a state of `hidden` values for each channel.
+Pairs of positions have no scores of their own, to be compared or made to add up to one: there is no
+soft-max. The nearest relative is `linear_attention`. Multiplied out, both weigh V m_j by a product
+of what x_i and m_j gave, sum_k f_k g_k; one divides it by its sum over j, this one every summand by
+the two sums above. Both have a state of `hidden` values for each channel.
 """
 
 from typing import ClassVar
@@ -31,6 +33,7 @@ from torch.nn import functional as F
 from attnreplace.students.base import Kind, State, StudentConfig
 from attnreplace.students.columns import at_least_float32
 from attnreplace.students.mixer import EPS, CrossBlock, EveryMixer, SelfBlock
+from attnreplace.students.running_sums import mix_running, running_totals, sum_up
 from attnreplace.students.shallow_ff import without_autocast
 from attnreplace.students.weighing import split_heads
 
@@ -59,22 +62,24 @@ class SummaryBlock(SelfBlock, CrossBlock):
     def forward(self, x: Tensor, real: Tensor) -> Tensor:
         """See the base class."""
         read = self._normed(x)
+        gates, values = self._shares(read, real)
         if self.causal:
-            return self._mix_running(read, self._running(read, real))
-        return self._mix(read, _mean(*self._sums(read, real)))
+            return self._mix_running(read, gates, values, running_totals(gates, None), None)
+        return self._mix(read, _means(gates, values))
 
     def decode(self, x: Tensor, state: State | None, start: int) -> tuple[Tensor, State]:
         """See the base class."""
         read = self._normed(x)
-        sums, totals = self._running(read, x.new_ones(x.shape[:2], dtype=torch.bool))
-        if state is not None:
-            sums, totals = sums + state[0][:, :, None], totals + state[1][:, :, None]
-        out = self._mix_running(read, (sums, totals))
-        return out, (sums[:, :, -1].clone(), totals[:, :, -1].clone())
+        gates, values = self._shares(read, x.new_ones(x.shape[:2], dtype=torch.bool))
+        sums, total = state or (None, None)
+        totals = running_totals(gates, total)
+        out = self._mix_running(read, gates, values, totals, sums)
+        with without_autocast(x):
+            return out, (sum_up(gates, values, sums), totals[:, :, -1].clone())
 
     def read(self, memory: Tensor, real: Tensor) -> State:
         """See the base class."""
-        return (_mean(*self._sums(self._normed(memory), real)),)
+        return (_means(*self._shares(self._normed(memory), real)),)
 
     def answer(self, x: Tensor, share: State, start: int) -> Tensor:
         """See the base class."""
@@ -82,17 +87,6 @@ class SummaryBlock(SelfBlock, CrossBlock):
 
     def _normed(self, x: Tensor) -> Tensor:
         return self.norm(at_least_float32(x)).to(self.values.weight.dtype)
-
-    def _sums(self, read: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
-        """Over all tokens: what is above the fraction, and below."""
-        gates, values = self._shares(read, real)
-        with without_autocast(read):
-            return torch.matmul(gates.transpose(2, 3), values), gates.sum(2)
-
-    def _running(self, read: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
-        """Over the tokens up to each, `(batch, heads, new, hidden, channels)` and without these."""
-        gates, values = self._shares(read, real)
-        return (gates.unsqueeze(-1) * values.unsqueeze(-2)).cumsum(2), gates.cumsum(2)
 
     def _shares(self, read: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
         """Gates `(batch, heads, seq, hidden)`, and values `(batch, heads, seq, channels)`."""
@@ -111,11 +105,12 @@ class SummaryBlock(SelfBlock, CrossBlock):
             mixed = torch.matmul(asking, summaries)
         return self._finish(mixed, read)
 
-    def _mix_running(self, read: Tensor, running: tuple[Tensor, Tensor]) -> Tensor:
-        sums, totals = running
+    def _mix_running(
+        self, read: Tensor, gates: Tensor, values: Tensor, totals: Tensor, before: Tensor | None
+    ) -> Tensor:
         asking = self._asking(read) / _no_zeros(totals)
         with without_autocast(read):
-            mixed = torch.matmul(asking.unsqueeze(-2), sums).squeeze(-2)
+            mixed = mix_running(asking, gates, values, before)
         return self._finish(mixed, read)
 
     def _finish(self, mixed: Tensor, read: Tensor) -> Tensor:
@@ -133,9 +128,10 @@ def gate(logits: Tensor) -> Tensor:
     return F.softplus(at_least_float32(logits)) ** POWER + EPS
 
 
-def _mean(sums: Tensor, totals: Tensor) -> Tensor:
-    """The quotient, zero where nothing was read."""
-    return sums / _no_zeros(totals).unsqueeze(-1)
+def _means(gates: Tensor, values: Tensor) -> Tensor:
+    """s, `(batch, heads, hidden, channels)`; zero where nothing was read."""
+    with without_autocast(gates):
+        return sum_up(gates, values) / _no_zeros(gates.sum(2)).unsqueeze(-1)
 
 
 def _no_zeros(totals: Tensor) -> Tensor:

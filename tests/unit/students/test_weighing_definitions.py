@@ -73,7 +73,7 @@ def feature_scores(block: Any, query: Tensor, read: Tensor, i: int) -> Tensor:
 
 
 def summary_scores(block: Any, query: Tensor, read: Tensor, i: int) -> Tensor:
-    """As weights of pairs, which the student never computes."""
+    """As weights of pairs, multiplied out, which is not how the student has them."""
 
     def gates(logits: Tensor) -> Tensor:
         return (F.softplus(logits) ** 4 + 1e-6).unflatten(-1, (block.heads, -1))
