@@ -15,6 +15,8 @@ from attnreplace.pipeline import run_all
 from attnreplace.report.report import write_report
 from attnreplace.report.tables import markdown_table
 from attnreplace.rundir import RunDir
+from attnreplace.search.config import SearchConfig
+from attnreplace.search.search import search
 from attnreplace.splice.pretrained import load_spliced_pretrained
 from attnreplace.splice.splice import BundlePart, load_spliced
 from attnreplace.teacher.build import TeacherConfig, teacher_config
@@ -35,6 +37,7 @@ __all__ = [
     "Pairs",
     "RunConfig",
     "RunDir",
+    "SearchConfig",
     "TeacherConfig",
     "TrainingConfig",
     "TuneConfig",
@@ -48,6 +51,7 @@ __all__ = [
     "load_teacher",
     "markdown_table",
     "run_all",
+    "search",
     "teacher_config",
     "train",
     "translate",

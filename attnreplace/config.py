@@ -16,6 +16,7 @@ from attnreplace.distill.config import DistillConfig
 from attnreplace.errors import UserError
 from attnreplace.evaluate.config import EvalConfig
 from attnreplace.rundir import write_text
+from attnreplace.search.config import SearchConfig
 from attnreplace.tasks import get_task
 from attnreplace.teacher.build import teacher_config
 from attnreplace.teacher.config import BaseTraining, TrainingConfig
@@ -38,6 +39,7 @@ class RunConfig:
     extract: ExtractConfig = field(default_factory=ExtractConfig)
     distill: DistillConfig = field(default_factory=DistillConfig)
     tune: TuneConfig = field(default_factory=TuneConfig)
+    search: SearchConfig = field(default_factory=SearchConfig)
     evaluate: EvalConfig = field(default_factory=EvalConfig)
 
     @classmethod

@@ -78,6 +78,11 @@ class RunDir:
         return self.path / "tuned"
 
     @property
+    def search(self) -> Path:
+        """What is known of students one at a time, and what was chosen by it."""
+        return self.path / "search"
+
+    @property
     def results(self) -> Path:
         """One JSON record an evaluation."""
         return self.path / "results"

@@ -20,6 +20,7 @@ from attnreplace_cli import (
     report,
     results,
     run,
+    search,
     train,
     translate,
     tune,
@@ -45,6 +46,7 @@ app.command()(train.train)
 app.command()(extract.extract)
 app.command()(distill.distill)
 app.command()(tune.tune)
+app.command()(search.search)
 app.command("eval")(evaluate.evaluate)
 app.command()(report.report)
 app.command()(results.results)

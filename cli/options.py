@@ -242,6 +242,7 @@ CHOICES = {
         "online",
     ),
     "tune": ("system", "name", "losses", "weights", "train", "order", "start", "targets", "seed"),
+    "search": ("max_drop", "minimise", "bundles", "kinds"),
     "evaluate": ("beams", "test_sets", "systems", "baselines", "cost", "over_long"),
 }
 """Which things a stage works on. Its command takes what it is not told from the defaults that

@@ -1,5 +1,6 @@
 """What a model costs: parameters, operations, time and memory, on examples of one length."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -58,7 +59,7 @@ def measure_cost(
             "batch_64": batch_latency(model, 64, source_tokens),
         },
         "memory": memory,
-        "device": _device_name(model.device),
+        "device": device_name(model.device),
         "threads": torch.get_num_threads(),
     }
     if decodes:
@@ -105,19 +106,31 @@ def batch_latency(model: PreTrainedModel, batch: int, source_tokens: int) -> Bat
     return taken
 
 
+def workload(model: PreTrainedModel, source_tokens: int, new_tokens: int) -> Callable[[], object]:
+    """One example's work, to be timed or watched: a greedy translation of so many new tokens; where
+    there is no decoder, a pass through the encoder.
+    """
+    inputs = _examples(model, 1, source_tokens)
+    if model.config.is_encoder_decoder:
+        return lambda: _generate(model, inputs, new_tokens)
+    return lambda: _encoder(model)(**inputs)
+
+
 def encoder_memory(model: PreTrainedModel, batch: int, source_tokens: int) -> int:
     """Most bytes that an encoder forward pass holds at a time, beyond what stood before it."""
     inputs = _examples(model, batch, source_tokens)
     return peak_memory(lambda: _encoder(model)(**inputs), model.device)
 
 
-def generation_state(model: PreTrainedModel, batch: int, source_tokens: int) -> int:
-    """Bytes that a greedy translation of `NEW_TOKENS` tokens keeps from step to step.
+def generation_state(
+    model: PreTrainedModel, batch: int, source_tokens: int, new_tokens: int | None = None
+) -> int:
+    """Bytes that a greedy translation keeps from step to step, of `NEW_TOKENS` tokens by default.
 
     For attention these are its keys and values, for students what they keep in their place. Zero
     for a model that cannot decode with a cache, and reads all tokens anew at every step.
     """
-    output = _generate(model, _examples(model, batch, source_tokens))
+    output = _generate(model, _examples(model, batch, source_tokens), new_tokens)
     return cache_bytes(output.past_key_values)
 
 
@@ -128,9 +141,9 @@ def _new_tokens(model: PreTrainedModel) -> int:
 
 
 @torch.no_grad()
-def _generate(model: PreTrainedModel, inputs: Inputs) -> Any:
+def _generate(model: PreTrainedModel, inputs: Inputs, new_tokens: int | None = None) -> Any:
     """A greedy translation of a fixed number of tokens, with the cache it leaves."""
-    count = _new_tokens(model)
+    count = new_tokens or _new_tokens(model)
     config = decoding(model, beam=1, max_new_tokens=count, min_new_tokens=count)
     config.return_dict_in_generate = True
     with decodes_by(model, config):
@@ -159,6 +172,6 @@ def _examples(model: PreTrainedModel, batch: int, tokens: int) -> Inputs:
     return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
 
 
-def _device_name(device: torch.device) -> str:
+def device_name(device: torch.device) -> str:
     """The device's kind, with the model of a GPU."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

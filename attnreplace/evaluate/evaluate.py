@@ -83,7 +83,7 @@ def evaluate(
     scorers = scorers_for(setup, metric)
     if not specs:
         progress.note("no students to evaluate: `attnreplace distill` makes them")
-    teacher.model.to(_device(config.device))  # type: ignore[arg-type]
+    teacher.model.to(device_named(config.device))  # type: ignore[arg-type]
     run.update_config(evaluate=config)
     stage = _Stage(run, setup, scorers, test_sets, remeasure)
     systems = candidates(teacher, run, specs, config.baselines)
@@ -243,7 +243,12 @@ def _test_sets(chosen: Sequence[str], corpus: AnyCorpus) -> list[str]:
     return list(dict.fromkeys(chosen)) or list(corpus.tests)
 
 
-def _device(name: str) -> torch.device:
+def device_named(name: str) -> torch.device:
+    """The device of a configuration: "cpu", "cuda", or "auto".
+
+    Raises:
+        UserError: there is no GPU.
+    """
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError('no GPU is usable here; set device to "cpu" or "auto"')
     if name == "auto":

@@ -44,10 +44,10 @@ def timing(call: Callable[[], object], device: torch.device, seconds: float) -> 
     taken: list[float] = []
     call()
     while len(taken) < MIN_RUNS or (len(taken) < MAX_RUNS and sum(taken) < seconds):
-        _synchronize(device)
+        synchronize(device)
         start = time.perf_counter()
         call()
-        _synchronize(device)
+        synchronize(device)
         taken.append(time.perf_counter() - start)
     return {
         "median_s": statistics.median(taken),
@@ -115,7 +115,7 @@ def _storages(tree: object) -> list[tuple[int, torch.UntypedStorage]]:
     return [(storage._cdata, storage) for storage in storages]
 
 
-def _synchronize(device: torch.device) -> None:
+def synchronize(device: torch.device) -> None:
     """Wait until the device has done what it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -12,6 +12,8 @@ from attnreplace.report.result import Result
 from attnreplace.report.results_section import results_section
 from attnreplace.report.samples import Sample
 from attnreplace.report.samples_section import samples_section
+from attnreplace.report.search import Searched
+from attnreplace.report.search_section import search_section
 from attnreplace.report.selection import headline_results, join_seeds
 from attnreplace.report.style import CSS
 from attnreplace.report.tables import NOTHING
@@ -28,6 +30,9 @@ class Contents:
     left_out: Sequence[str]
     """As for `results_section`."""
     quality: Sequence[Chart]
+    searches: Sequence[Searched]
+    searched: Sequence[Chart]
+    """Figures of these."""
     errors: Chart | None
     error_values: Mapping[str, Mapping[str, float]]
     training: Sequence[Chart]
@@ -50,6 +55,8 @@ def page(contents: Contents) -> str:
     if contents.task == "translation":
         samples = "samples", "Translations", samples_section(contents.samples)
         sections.insert(-1, samples)
+    if contents.searches:
+        sections.insert(1, ("search", "Chosen by budget", _search(contents)))
     links = [tag("li", tag("a", name, href=f"#{key}")) for key, name, _ in sections]
     body = tag(
         "div",
@@ -99,6 +106,11 @@ def _quality(contents: Contents) -> Markup:
     beam = "" if shown.beam is None else f", beam {shown.beam}"
     where = f"{shown.measure.label} on “{shown.test_set}”{beam}."
     return join([tag("p", where, class_="small"), _figures(contents.quality)])
+
+
+def _search(contents: Contents) -> Markup:
+    figures = _figures(contents.searched) if contents.searched else None
+    return search_section(contents.searches, figures)
 
 
 def _layers(contents: Contents) -> Markup:

@@ -20,9 +20,10 @@ def publish(run: RunDir, folder: Path, beside: Sequence[RunDir] = ()) -> Path:
     """Copy a run's records to `folder` and write its table there as Markdown.
 
     Copied are the result records, the teacher's training record, every bundle's configuration and
-    history, and the configuration without the place of the data on this machine; of runs `beside`
-    it the records of their teachers, as models trained from scratch. Translations, figures with
-    sentences, weights and activations stay behind: they may hold text of corpora with a licence.
+    history, the outcomes of searches, and the configuration without the place of the data on this
+    machine; of runs `beside` it the records of their teachers, as models trained from scratch.
+    Translations, figures with sentences, weights and activations stay behind: they may hold text of
+    corpora with a licence.
 
     Returns:
         The table's file.
@@ -49,6 +50,9 @@ def publish(run: RunDir, folder: Path, beside: Sequence[RunDir] = ()) -> Path:
         for file in ("config", "history"):
             source = run.students / name / f"{file}.json"
             shutil.copyfile(source, folder / "students" / f"{name}.{file}.json")
+    for path in sorted(run.search.glob("*.json")):
+        (folder / "search").mkdir(exist_ok=True)
+        shutil.copyfile(path, folder / "search" / path.name)
     settings = _without_places(run.config().to_dict())
     settings["data"].pop("data_dir", None)
     (folder / "config.toml").write_text(tomli_w.dumps(settings), encoding="utf-8")

@@ -16,6 +16,8 @@ from attnreplace.report.records import current_records, from_scratch
 from attnreplace.report.result import Result
 from attnreplace.report.samples import load_samples
 from attnreplace.report.scopes import scopes_of
+from attnreplace.report.search import load_searches
+from attnreplace.report.search_chart import search_chart
 from attnreplace.report.selection import headline_results, join_seeds, of_kind
 from attnreplace.report.training import (
     BundleTraining,
@@ -51,12 +53,16 @@ def write_report(run: RunDir, beside: Sequence[RunDir] = ()) -> Path:
     errors = _errors(shown, trainings)
     quality = _quality(join_seeds(shown), styles)
     training = [teacher_chart(teacher_history(run)), students_chart(trainings, styles)]
+    searches = load_searches(run)
+    searched = [chart for search in searches if (chart := search_chart(search))]
     contents = Contents(
         name=run.path.resolve().name,
         task=results[0].task if results else teacher_task(run),
         results=results,
         left_out=left_out,
         quality=[chart for chart in quality if chart],
+        searches=searches,
+        searched=searched,
         errors=errors_chart(errors),
         error_values=errors,
         training=[chart for chart in training if chart],
@@ -65,7 +71,7 @@ def write_report(run: RunDir, beside: Sequence[RunDir] = ()) -> Path:
         samples=load_samples(shown, run.results),
         settings=_text(run.config_path) if run.config_path.exists() else None,
     )
-    for chart in (*quality, contents.errors, *training, *contents.pictures):
+    for chart in (*quality, *searched, contents.errors, *training, *contents.pictures):
         if chart:
             chart.save_png(run.path / f"{chart.name}.png")
     write_text(run.report, page(contents))

@@ -142,7 +142,7 @@ def write_model(
     except (OSError, SafetensorError) as error:
         raise UserError(
             f"cannot write the model to {temporary} ({error}); free some disk space and repeat "
-            "the command: the training is kept in its checkpoint"
+            "the command, which goes on from what it has kept"
         ) from error
     write_json(temporary / "training.json", record)
     shutil.rmtree(former, ignore_errors=True)

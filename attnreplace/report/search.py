@@ -1,0 +1,186 @@
+"""Searches of a run, read and checked, as the page and the console show them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from attnreplace.digest import digest_json
+from attnreplace.evaluate.stale import bundle_files
+from attnreplace.report.fields import Fields
+from attnreplace.report.metrics import MEASURES, Measure
+from attnreplace.report.numbers import count, kilobytes, milliseconds
+from attnreplace.rundir import RunDir, read_json
+from attnreplace.search.config import MINIMISED
+from attnreplace.search.outcome import SCHEMA, outcome_path
+
+
+@dataclass(frozen=True)
+class Minimised:
+    """What a search makes small, for people."""
+
+    heading: str
+    """Of a column, with the unit."""
+    word: str
+    """In a sentence."""
+    text: Callable[[float], str]
+    """An amount that is not negative."""
+
+    def change(self, value: float) -> str:
+        """More or less of it, with its sign."""
+        sign = "" if not value else "\N{MINUS SIGN}" if value < 0 else "+"
+        return f"{sign}{self.text(abs(value))}"
+
+
+def _milliseconds(microseconds: float) -> str:
+    return milliseconds(microseconds / 1e6)
+
+
+COSTS: Mapping[str, Minimised] = {
+    "params": Minimised("Parameters", "parameters", count),
+    "latency": Minimised("Time, ms", "milliseconds", _milliseconds),
+    "state": Minimised("State, kB", "kilobytes of state", kilobytes),
+}
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """An assignment of students to sites."""
+
+    system: str
+    label: str
+    replaced: int
+    cost: float
+    """More than the teacher's."""
+    divergence: float
+    score: float | None = None
+    """None where it was not built."""
+    drop: float = 0.0
+    within: bool = False
+
+
+@dataclass(frozen=True)
+class Searched:
+    """An outcome of `attnreplace search`."""
+
+    minimise: str
+    max_drop: float
+    measure: Measure
+    sentences: int
+    sites: int
+    teacher_score: float
+    teacher_cost: float
+    frontier: tuple[tuple[float, float], ...]
+    verified: tuple[Assigned, ...]
+    """The cheapest first."""
+    alone: tuple[Assigned, ...]
+    chosen: Assigned | None
+    chosen_cost: float | None
+    source_tokens: int
+    new_tokens: int
+    device: str
+
+    @property
+    def cost(self) -> Minimised:
+        """What was made small."""
+        return COSTS[self.minimise]
+
+
+def load_searches(run: RunDir) -> list[Searched]:
+    """The searches of a run whose students are still there, one a kind of cost.
+
+    Raises:
+        UserError: a file is broken.
+    """
+    found, files = [], None
+    for minimise in MINIMISED:
+        path = outcome_path(run, minimise)
+        if path.is_file():
+            value = read_json(path, dict)
+            files = files or {name: digest_json(file) for name, file in bundle_files(run).items()}
+            bundles = Fields(value, str(path)).need(dict, "bundles")
+            if all(files.get(name) == digest for name, digest in bundles.items()):
+                found.append(parse_search(value, str(path)))
+    return found
+
+
+def parse_search(value: Mapping[str, Any], where: str) -> Searched:
+    """An outcome as `search` returns it.
+
+    Raises:
+        UserError: of another schema, or broken.
+    """
+    fields = Fields(value, where)
+    if fields.need(str, "schema") != SCHEMA:
+        raise fields.error(f"of schema {value['schema']!r}, not {SCHEMA!r}")
+    verified = [_assigned(one, where) for one in fields.need(list, "verified")]
+    chosen = fields.may(dict, "chosen")
+    return Searched(
+        minimise=fields.need(str, "minimise"),
+        max_drop=fields.number("max_drop"),
+        measure=MEASURES[fields.need(str, "metric")],
+        sentences=fields.need(int, "sentences"),
+        sites=fields.need(int, "sites"),
+        teacher_score=fields.number("teacher", "score"),
+        teacher_cost=fields.number("teacher", "cost"),
+        frontier=tuple((cost, divergence) for cost, divergence in fields.need(list, "frontier")),
+        verified=tuple(sorted(verified, key=lambda one: one.cost)),
+        alone=tuple(_assigned(one, where) for one in fields.need(list, "alone")),
+        chosen=_assigned(chosen, where) if chosen else None,
+        chosen_cost=fields.may_number("chosen_cost"),
+        source_tokens=fields.need(int, "source_tokens"),
+        new_tokens=fields.need(int, "new_tokens"),
+        device=fields.need(str, "device"),
+    )
+
+
+def search_table(search: Searched) -> tuple[list[str], list[list[str]]]:
+    """The teacher and what was built, the cheapest last; header and rows."""
+    measure, cost = search.measure, search.cost
+    header = ["Replaced", cost.heading, "Divergence", f"Validation {measure.label}", "Drop", ""]
+    start = [cost.text(search.teacher_cost), "0", measure.text(search.teacher_score), "", "teacher"]
+    rows = [[f"0 of {search.sites}", *start]]
+    for one in reversed(search.verified):
+        assert one.score is not None
+        word = "allowed" if one.within else "too much"
+        chosen = search.chosen is not None and one.system == search.chosen.system
+        rows.append(
+            [
+                f"{one.replaced} of {search.sites}",
+                cost.change(one.cost),
+                f"{one.divergence:.4f}",
+                measure.text(one.score),
+                f"{one.drop:.2f}",
+                "chosen" if chosen else word,
+            ]
+        )
+    return header, rows
+
+
+def search_sentence(search: Searched) -> str:
+    """What came out, in a sentence."""
+    measure, cost, chosen = search.measure, search.cost, search.chosen
+    points = f"{search.max_drop:g} points of validation {measure.word}"
+    if chosen is None:
+        return f"Nothing cheaper than the teacher in {cost.word} loses at most {points}."
+    assert chosen.score is not None and search.chosen_cost is not None
+    before, after = cost.text(search.teacher_cost), cost.text(search.chosen_cost)
+    return (
+        f"The cheapest in {cost.word} that was found to lose at most {points}: "
+        f"{chosen.replaced} of {search.sites} attentions replaced, {before} → {after} "
+        f"{cost.word} of the whole model, {measure.word} {measure.text(search.teacher_score)} → "
+        f"{measure.text(chosen.score)}."
+    )
+
+
+def _assigned(value: Any, where: str) -> Assigned:
+    fields = Fields(value, where)
+    return Assigned(
+        system=fields.need(str, "system"),
+        label=fields.may(str, "label") or fields.need(str, "system"),
+        replaced=fields.need(int, "replaced"),
+        cost=fields.number("cost"),
+        divergence=fields.number("divergence"),
+        score=fields.may_number("score"),
+        drop=fields.may_number("drop") or 0.0,
+        within=fields.may(bool, "within") or False,
+    )

@@ -1,0 +1,49 @@
+"""Students in place of a model's attention for a while."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from torch import nn
+from transformers import PreTrainedModel
+
+from attnreplace.hosts import Location, Site, host_for
+from attnreplace.methods import get_method
+
+
+@contextmanager
+def swapped(
+    model: PreTrainedModel, method: str, students: Mapping[Site, nn.Module]
+) -> Iterator[None]:
+    """Put students into a model, and afterwards back what was there.
+
+    Nothing is copied, so that one model serves any number of students one after the other. They are
+    moved to its device and dtype and frozen. Unlike `splice` it leaves the model's configuration
+    alone: how long a sentence may be is up to the caller.
+
+    Args:
+        model: in eval mode, with attention at these sites.
+        method: a name of `METHODS`.
+        students: by site.
+
+    Raises:
+        UserError: the model has no such site, or the method does not work there.
+    """
+    host, replace = host_for(model), get_method(method)
+    locations = [host.locate(model, site) for site in students]
+    before = [_modules(location) for location in locations]
+    try:
+        for location in locations:
+            student = students[location.site].to(device=model.device, dtype=model.dtype)
+            replace.splice(location, student.requires_grad_(False).eval())
+        yield
+    finally:
+        for location, (layer, modules) in zip(locations, before, strict=True):
+            location.layers[location.site.layer] = layer
+            for name, module in modules.items():
+                layer.set_submodule(name, module)
+
+
+def _modules(location: Location) -> tuple[nn.Module, dict[str, nn.Module]]:
+    """The layer, and all in it that methods put something else in place of."""
+    names = (location.attention_name, location.norm_name, location.out_proj_name)
+    return location.layer, {name: location.layer.get_submodule(name) for name in names}

@@ -1,0 +1,86 @@
+"""attnreplace search."""
+
+from typing import Annotated
+
+import typer
+
+from attnreplace_cli import console
+from attnreplace_cli.options import DEFAULT_RUN, RunOption, SetOption, configure, run_suffix, words
+
+
+def search(
+    max_drop: Annotated[
+        float | None,
+        typer.Option(
+            "--max-drop",
+            "--max-bleu-drop",
+            help="How many points below the teacher's the validation score may be: BLEU, "
+            "accuracy; of perplexity, above. Default: 0.5.",
+        ),
+    ] = None,
+    minimise: Annotated[
+        str | None,
+        typer.Option(
+            "--minimise",
+            "--minimize",
+            help="params (default), latency of one sentence, or state: what decoding keeps.",
+        ),
+    ] = None,
+    bundle: Annotated[
+        str | None,
+        typer.Option("--bundle", help="Bundles to choose from, with commas; default: all."),
+    ] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option("--kind", help="Only students that are static, gated, pairwise, attention."),
+    ] = None,
+    verify: Annotated[
+        int | None, typer.Option(help="Systems to build and score, at most; default: 8.")
+    ] = None,
+    sentences: Annotated[
+        int | None, typer.Option(help="Validation examples to read; default: 500.")
+    ] = None,
+    remeasure: Annotated[
+        bool, typer.Option("--remeasure", help="Measure the costs anew that are known.")
+    ] = False,
+    run: RunOption = DEFAULT_RUN,
+    assignments: SetOption = None,
+) -> None:
+    """Choose by budget: the cheapest student, or attention, at each site within a drop allowed.
+
+    Example: attnreplace search --max-bleu-drop 0.5 --minimise latency
+    """
+    progress = console.progress()
+    from attnreplace.report.search import parse_search, search_sentence, search_table
+    from attnreplace.rundir import RunDir
+    from attnreplace.search.outcome import outcome_path
+    from attnreplace.search.search import search as search_students
+
+    directory = RunDir(run)
+    options = {
+        "max_drop": max_drop,
+        "minimise": minimise,
+        "bundles": words(bundle),
+        "kinds": words(kind),
+        "verify": verify,
+        "sentences": sentences,
+    }
+    config = configure(directory, {"search": options}, assignments, stage="search").search
+    outcome = search_students(directory, config, remeasure=remeasure, progress=progress)
+    path, found = outcome_path(directory, config.minimise), parse_search(outcome, "this search")
+    console.show_table(*search_table(found))
+    console.out.print(search_sentence(found))
+    if found.chosen is None:
+        then = "allow a larger --max-drop, or train other students: attnreplace distill --help"
+        console.done("search:", path, then)
+        return
+    console.done("chosen:", found.chosen.system)
+    console.done("spliced model:", path.with_suffix(""))
+    console.done("configuration:", path.with_suffix(".toml"))
+    suffix = run_suffix(run)
+    console.done(
+        "search:",
+        path,
+        f"attnreplace eval --bundle {found.chosen.system}{suffix}, "
+        f"`attnreplace tune` with the same options, or attnreplace report{suffix}",
+    )

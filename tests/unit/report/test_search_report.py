@@ -1,0 +1,103 @@
+"""Searches on the page and on the console, from a made-up outcome."""
+
+import re
+from typing import Any
+
+import pytest
+
+from attnreplace.digest import digest_json
+from attnreplace.errors import UserError
+from attnreplace.report.canvas import NARROW, WIDE
+from attnreplace.report.search import load_searches, parse_search, search_sentence, search_table
+from attnreplace.report.search_chart import search_chart
+from attnreplace.report.search_section import search_section
+from attnreplace.rundir import RunDir, write_json
+from attnreplace.search.outcome import SCHEMA, outcome_path
+
+
+def verified(count: int, cost: int, divergence: float, score: float) -> dict[str, Any]:
+    system = f"alr-s:0-{count}"
+    drop = 35.8 - score
+    return {
+        "system": system, "label": system.upper(), "replaced": count, "cost": cost,
+        "divergence": divergence, "score": score, "drop": drop, "within": drop <= 0.5,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def outcome() -> dict[str, Any]:
+    looked = [
+        verified(5, -90_000, 0.9, 30.1),
+        verified(2, -40_000, 0.02, 35.7),
+        verified(3, -60_000, 0.07, 35.3),
+        verified(4, -75_000, 0.2, 34.6),
+    ]
+    alone = [
+        {"system": "alr-s", "label": "ALR-S", "replaced": 2, "cost": -30_000, "divergence": 0.1},
+        {"system": "alr-xl", "label": "ALR-XL", "replaced": 2, "cost": 9e6, "divergence": 0.01},
+    ]
+    return {
+        "schema": SCHEMA, "minimise": "params", "max_drop": 0.5, "metric": "bleu",
+        "sentences": 500, "sites": 6, "teacher": {"score": 35.8, "cost": 1_200_000},
+        "frontier": [[one["cost"], one["divergence"]] for one in looked] + [[0, 0.0]],
+        "verified": looked, "alone": alone, "chosen": looked[2], "chosen_cost": 1_140_000,
+        "source_tokens": 12, "new_tokens": 20, "device": "cpu", "bundles": {},
+    }  # fmt: skip
+
+
+def texts(svg: str) -> list[str]:
+    return re.findall(r"<text[^>]*>([^<]*)</text>", svg)
+
+
+def test_what_was_built_is_marked_and_the_chosen_one_said(outcome: dict[str, Any]) -> None:
+    search = parse_search(outcome, "here")
+    chart = search_chart(search)
+    assert chart is not None and chart.name == "search_params"
+    for width in (WIDE, NARROW):
+        found = set(texts(chart.svg(width)))
+        assert {"30.1", "34.6", "35.3", "35.7", "teacher 35.8", "allowed", "ALR-S"} <= found
+        assert "ALR-XL" not in found
+    assert "Beyond the scale: ALR-XL (+9.00 M)." in chart.caption
+    assert "4 replaced, −75.0 k: 34.6, too much lost" in chart.alt  # noqa: RUF001
+
+
+def test_the_table_has_the_teacher_first_and_the_cheapest_last(outcome: dict[str, Any]) -> None:
+    header, rows = search_table(parse_search(outcome, "here"))
+    assert header[1:4] == ["Parameters", "Divergence", "Validation BLEU"]
+    assert rows[0] == ["0 of 6", "1.20 M", "0", "35.8", "", "teacher"]
+    assert [row[-1] for row in rows[1:]] == ["allowed", "chosen", "too much", "too much"]
+    assert [row[0][0] for row in rows] == ["0", "2", "3", "4", "5"]
+
+
+def test_the_sentence_says_what_is_saved_and_lost(outcome: dict[str, Any]) -> None:
+    sentence = search_sentence(parse_search(outcome, "here"))
+    assert "3 of 6 attentions replaced, 1.20 M → 1.14 M parameters" in sentence
+    assert "BLEU 35.8 → 35.3" in sentence
+    none = outcome | {"chosen": None, "chosen_cost": None}
+    assert "loses at most 0.5 points" in search_sentence(parse_search(none, "here"))
+
+
+def test_where_nothing_is_cheaper_there_is_no_figure(outcome: dict[str, Any]) -> None:
+    nothing = {"chosen": None, "chosen_cost": None, "verified": [], "frontier": [[0, 0.0]]}
+    search = parse_search(outcome | nothing, "here")
+    assert search_chart(search) is None
+    assert "Nothing cheaper than the teacher in parameters" in search_section([search], None)
+
+
+def test_searches_among_former_students_are_left_out(
+    outcome: dict[str, Any], tmp_path: Any
+) -> None:
+    run = RunDir(tmp_path)
+    write_json(run.students / "alr-s" / "config.json", {"name": "alr-s"})
+    outcome["bundles"] = {"alr-s": digest_json({"name": "alr-s"})}
+    write_json(outcome_path(run, "params"), outcome)
+    assert [one.minimise for one in load_searches(run)] == ["params"]
+    write_json(run.students / "alr-s" / "config.json", {"name": "alr-s", "seed": 2})
+    assert load_searches(run) == []
+
+
+def test_broken_outcomes_are_named(outcome: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=r"here: teacher\.score is missing"):
+        parse_search(outcome | {"teacher": {}}, "here")
+    with pytest.raises(UserError, match="of schema 'other'"):
+        parse_search(outcome | {"schema": "other"}, "here")

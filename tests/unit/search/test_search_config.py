@@ -1,0 +1,20 @@
+import pytest
+
+from attnreplace.errors import UserError
+from attnreplace.search.config import SearchConfig
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"minimise": "bleu"}, "valid: params, latency, state"),
+        ({"kinds": ["static", "fast"]}, "'fast'; valid: static, gated, pairwise, attention"),
+        ({"max_drop": -0.1}, "negative"),
+        ({"max_drop": float("nan")}, "negative"),
+        ({"verify": 0}, "search.verify must be at least 1"),
+        ({"sentences": 0}, "search.sentences must be at least 1"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(fields, words):
+    with pytest.raises(UserError, match=words):
+        SearchConfig(**fields)
