@@ -9,7 +9,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from attnreplace.report.canvas import Chart, add_axes, new_figure, title
 from attnreplace.report.labels import Label, Point, place_labels
 from attnreplace.report.metrics import Measure
-from attnreplace.report.numbers import count, milliseconds
+from attnreplace.report.numbers import count, milliseconds, short
 from attnreplace.report.palette import LIGHT, Series, Styles, series_of
 from attnreplace.report.result import Result
 from attnreplace.report.selection import best, of_kind
@@ -133,14 +133,8 @@ def _scale_x(axes: Axes, values: Sequence[float], text: Text) -> None:
         subs = (1.0,) if high / low > 100 else (1.0, 2.0, 5.0)
         axes.xaxis.set_major_locator(LogLocator(subs=subs))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(text(value))))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(text(value))))
     axes.grid(axis="x", visible=False)
-
-
-def _short(text: str) -> str:
-    """A round figure without the zeros behind its point: `10 M` for `10.0 M`."""
-    figure, space, unit = text.partition(" ")
-    return f"{figure.rstrip('0').rstrip('.') if '.' in figure else figure}{space}{unit}"
 
 
 def _baselines(axes: Axes, results: Sequence[Result], shown: Sequence[float]) -> list[Label]:

@@ -52,3 +52,9 @@ def three_digits(value: float) -> str:
         if round(value, digits) < 10 ** (3 - digits):
             return f"{value:.{digits}f}"
     return f"{value:,.0f}"
+
+
+def short(text: str) -> str:
+    """A round figure without the zeros behind its point: `10 M` for `10.0 M`."""
+    figure, space, unit = text.partition(" ")
+    return f"{figure.rstrip('0').rstrip('.') if '.' in figure else figure}{space}{unit}"

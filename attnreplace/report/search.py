@@ -18,17 +18,25 @@ from attnreplace.search.outcome import SCHEMA, outcome_path
 class Minimised:
     """What a search makes small, for people."""
 
-    heading: str
-    """Of a column, with the unit."""
     word: str
     """In a sentence."""
-    text: Callable[[float], str]
-    """An amount that is not negative."""
+    unit: str
+    amount: Callable[[float], str]
+    """What is not negative, in this unit."""
+
+    @property
+    def heading(self) -> str:
+        """Of a column."""
+        return ", ".join(filter(None, [self.word[:1].upper() + self.word[1:], self.unit]))
+
+    def text(self, value: float) -> str:
+        """With its unit."""
+        return f"{self.amount(value)} {self.unit}".rstrip()
 
     def change(self, value: float) -> str:
         """More or less of it, with its sign."""
         sign = "" if not value else "\N{MINUS SIGN}" if value < 0 else "+"
-        return f"{sign}{self.text(abs(value))}"
+        return f"{sign}{self.amount(abs(value))}"
 
 
 def _milliseconds(microseconds: float) -> str:
@@ -36,9 +44,9 @@ def _milliseconds(microseconds: float) -> str:
 
 
 COSTS: Mapping[str, Minimised] = {
-    "params": Minimised("Parameters", "parameters", count),
-    "latency": Minimised("Time, ms", "milliseconds", _milliseconds),
-    "state": Minimised("State, kB", "kilobytes of state", kilobytes),
+    "params": Minimised("parameters", "", count),
+    "latency": Minimised("latency", "ms", _milliseconds),
+    "state": Minimised("decoding state", "kB", kilobytes),
 }
 
 
@@ -136,15 +144,17 @@ def parse_search(value: Mapping[str, Any], where: str) -> Searched:
 def search_table(search: Searched) -> tuple[list[str], list[list[str]]]:
     """The teacher and what was built, the cheapest last; header and rows."""
     measure, cost = search.measure, search.cost
-    header = ["Replaced", cost.heading, "Divergence", f"Validation {measure.label}", "Drop", ""]
-    start = [cost.text(search.teacher_cost), "0", measure.text(search.teacher_score), "", "teacher"]
-    rows = [[f"0 of {search.sites}", *start]]
+    name = f"Validation {measure.label}"
+    header = ["System", "Replaced", cost.heading, "Divergence", name, "Drop", ""]
+    start = [cost.amount(search.teacher_cost), "0", measure.text(search.teacher_score), "", ""]
+    rows = [["teacher", f"0 of {search.sites}", *start]]
     for one in reversed(search.verified):
         assert one.score is not None
         word = "allowed" if one.within else "too much"
         chosen = search.chosen is not None and one.system == search.chosen.system
         rows.append(
             [
+                one.system,
                 f"{one.replaced} of {search.sites}",
                 cost.change(one.cost),
                 f"{one.divergence:.4f}",
@@ -161,13 +171,15 @@ def search_sentence(search: Searched) -> str:
     measure, cost, chosen = search.measure, search.cost, search.chosen
     points = f"{search.max_drop:g} points of validation {measure.word}"
     if chosen is None:
-        return f"Nothing cheaper than the teacher in {cost.word} loses at most {points}."
+        text = f"Nothing cheaper than the teacher in {cost.word} was found to lose at most {points}"
+        least = min((one.drop for one in search.verified), default=None)
+        return f"{text}." if least is None else f"{text}; the least that was lost is {least:.2f}."
     assert chosen.score is not None and search.chosen_cost is not None
     before, after = cost.text(search.teacher_cost), cost.text(search.chosen_cost)
     return (
-        f"The cheapest in {cost.word} that was found to lose at most {points}: "
-        f"{chosen.replaced} of {search.sites} attentions replaced, {before} → {after} "
-        f"{cost.word} of the whole model, {measure.word} {measure.text(search.teacher_score)} → "
+        f"The cheapest in {cost.word} that was found to lose at most {points}: attention replaced "
+        f"at {chosen.replaced} of {search.sites} sites, {cost.word} of the whole model {before} → "
+        f"{after}, {measure.word} {measure.text(search.teacher_score)} → "
         f"{measure.text(chosen.score)}."
     )
 

@@ -6,13 +6,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from attnreplace.evaluate.labels import KIND_WORDS
 from attnreplace.report.canvas import Chart, add_axes, new_figure, title
 from attnreplace.report.labels import Label, Point, place_labels
+from attnreplace.report.numbers import short
 from attnreplace.report.palette import LIGHT
 from attnreplace.report.search import Assigned, Searched
 
 LINE, ALONE = LIGHT["series-0"], LIGHT["muted"]
 WITHIN, OVER = LIGHT["series-2"], LIGHT["series-1"]
+FAR = 5
+"""What loses so many times what is allowed is not shown to scale."""
 
 
 def search_chart(search: Searched) -> Chart | None:
@@ -36,7 +40,8 @@ def search_chart(search: Searched) -> Chart | None:
         "Above, what is expected of students together: the sum of their divergences from the "
         "teacher when they are alone, in nats, on a logarithmic scale. No other assignment to "
         "sites beats those on the line; squares are bundles at all of their sites. Below, what "
-        f"was measured of those that were built. Ringed: the one chosen.{outside}",
+        f"was measured of those that were built; what lost more than {FAR} times what is allowed "
+        f"stands at the upper edge. Ringed: the one chosen.{outside}",
         f"Chart of {cost.word} against divergence and validation {measure.word}. Built, beside "
         f"the teacher's {measure.text(search.teacher_score)}: {'; '.join(built)}.",
         lambda width: _draw(width, search),
@@ -50,12 +55,15 @@ def _draw(width: int, search: Searched) -> Figure:
     for axes in (above, below):
         axes.set_xlim(low, high)
         axes.xaxis.set_major_locator(MaxNLocator(5 if width > 400 else 4))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: search.cost.change(value)))
+        axes.xaxis.set_major_formatter(
+            FuncFormatter(lambda value, _: short(search.cost.change(value)))
+        )
         axes.grid(axis="x", visible=False)
     above.tick_params(labelbottom=False)
     title(above, "Divergence, expected", x=-44)
     title(below, f"Points of validation {measure.word} lost", x=-44)
-    below.set_xlabel(f"{search.cost.word}, less or more than the teacher's", labelpad=8)
+    unit = f", {search.cost.unit}" if search.cost.unit else ""
+    below.set_xlabel(f"{search.cost.word} beyond the teacher's{unit}", labelpad=8)
     _expected(above, search)
     _measured(below, search)
     return figure
@@ -76,20 +84,23 @@ def _expected(axes: Axes, search: Searched) -> None:
     if spots:
         axes.plot(*zip(*spots, strict=True), "s", color=ALONE, markersize=5)
     built = _mark(axes, search, [one.divergence for one in search.verified])
-    labels = [Label(one.label, (spot,), ALONE) for one, spot in zip(alone, spots, strict=True)]
+    narrow = axes.bbox.width < 400
+    names = [_without_kind(one.label) if narrow else one.label for one in alone]
+    labels = [Label(name, (spot,), ALONE) for name, spot in zip(names, spots, strict=True)]
     place_labels(axes, labels, [*spots, *built], [line])
 
 
 def _measured(axes: Axes, search: Searched) -> None:
-    """What was lost, and how much of it is allowed."""
-    drops = [one.drop for one in search.verified]
-    lowest, highest = min([0.0, *drops]), max([search.max_drop, *drops])
-    room = 0.16 * (highest - lowest) + 1e-6
+    """What was lost, and how much of it is allowed; what is far worse stands at the upper edge."""
+    lost = [one.drop for one in search.verified]
+    far = FAR * max(search.max_drop, search.measure.step / 2)
+    lowest, highest = min([0.0, *lost]), min(max([search.max_drop, *lost]), far)
+    room = 0.16 * (highest - lowest)
     axes.set_ylim(lowest - room, highest + room)
     axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.axhline(search.max_drop, color=LIGHT["muted"], linewidth=1, linestyle=(0, (4, 3)))
     axes.plot(0, 0, color=LIGHT["ink"], marker="*", markersize=11)
-    built = _mark(axes, search, drops)
+    built = _mark(axes, search, [min(drop, highest) for drop in lost])
     text = search.measure.text
     labels = [
         Label(
@@ -101,7 +112,7 @@ def _measured(axes: Axes, search: Searched) -> None:
     labels.sort(key=lambda label: not label.bold)
     low, high = axes.get_xlim()
     level = [(low, search.max_drop), (high, search.max_drop)]
-    anchors = tuple((low + share * (high - low), search.max_drop) for share in (0.85, 0.5, 0.2))
+    anchors = tuple((low + share * (high - low), search.max_drop) for share in (0.9, 0.5, 0.2))
     allowed = Label("allowed", anchors, LIGHT["muted"], gap=2, angles=(90, 270))
     place_labels(axes, [*labels, allowed], [*built, (0, 0)], [level])
 
@@ -131,3 +142,10 @@ def _limits(search: Searched) -> tuple[float, float]:
 def _shown(search: Searched, one: Assigned) -> bool:
     low, high = _limits(search)
     return low <= one.cost <= high and one.divergence > 0
+
+
+def _without_kind(label: str) -> str:
+    """A label without what its students are, where there is little room."""
+    for words in KIND_WORDS.values():
+        label = label.replace(f", {words}", "")
+    return label

@@ -2,15 +2,13 @@
 
 In parameters and in what decoding keeps, by counting with and without it. In time, by a clock at
 the layer of the site while the whole model works: of whole models' times, what one layer takes is
-within the noise. Times with and without students are taken by turns, so that a machine that becomes
-slower does so for both; theirs is the median of the differences.
+within the noise. The model works several times with and without students, by turns; of every call
+of a layer, the shortest counts, which is what it takes when nothing else disturbs it.
 """
 
-import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import nn
@@ -20,6 +18,8 @@ from attnreplace.evaluate.cost import GENERATE_SECONDS, generation_state, worklo
 from attnreplace.evaluate.instruments import count_parameters, synchronize, timing
 from attnreplace.hosts import Site, host_for
 from attnreplace.splice.swap import swapped
+
+Calls = dict[Site, list[float]]
 
 ROUNDS = 7
 """How often each of the two is timed."""
@@ -36,14 +36,14 @@ def whole_cost(model: PreTrainedModel, what: str, source_tokens: int, new_tokens
         new_tokens: and of its translation.
 
     Returns:
-        Parameters, microseconds or bytes.
+        Parameters, microseconds (the least of several times) or bytes.
     """
     if what == "params":
         return count_parameters(model)
     if what == "state":
         return generation_state(model, 1, source_tokens, new_tokens)
     call = workload(model, source_tokens, new_tokens)
-    return round(1e6 * timing(call, model.device, GENERATE_SECONDS)["median_s"])
+    return round(1e6 * timing(call, model.device, GENERATE_SECONDS)["min_s"])
 
 
 @torch.no_grad()
@@ -80,39 +80,49 @@ def _latencies(
 ) -> dict[Site, int]:
     """Microseconds in one call. A layer has one site of a group: no two students share a clock."""
 
-    def without() -> dict[Site, float]:
+    def without() -> Calls:
         with _clocks(model, students) as taken:
             call()
         return taken
 
-    def with_students() -> dict[Site, float]:
+    def with_students() -> Calls:
         with swapped(model, method, students):
             return without()
 
     without(), with_students()  # what is computed once and kept is computed now
-    rounds = [(without(), with_students()) for _ in range(ROUNDS)]
-    return {
-        site: round(1e6 * statistics.median(after[site] - before[site] for before, after in rounds))
-        for site in students
-    }
+    before, after = zip(*((without(), with_students()) for _ in range(ROUNDS)), strict=True)
+    return {site: round(1e6 * (_least(after, site) - _least(before, site))) for site in students}
+
+
+def _least(rounds: Sequence[Calls], site: Site) -> float:
+    """Seconds of all calls of a site's layer, the shortest of each."""
+    return sum(map(min, zip(*(taken[site] for taken in rounds), strict=True)))
 
 
 @contextmanager
-def _clocks(model: PreTrainedModel, sites: Mapping[Site, Any]) -> Iterator[dict[Site, float]]:
-    """Seconds that the model spends in the layer of each site, summed over its calls."""
-    taken, handles, host = dict.fromkeys(sites, 0.0), [], host_for(model)
+def _clocks(model: PreTrainedModel, sites: Iterable[Site]) -> Iterator[Calls]:
+    """Seconds that the model spends in the layer of each site, call by call."""
+    taken: Calls = {site: [] for site in sites}
+    handles, host = [], host_for(model)
 
-    def add(site: Site, sign: int) -> Callable[..., None]:
+    def start(site: Site) -> Callable[..., None]:
         def clock(*_: object) -> None:
             synchronize(model.device)
-            taken[site] += sign * time.perf_counter()
+            taken[site].append(-time.perf_counter())
 
         return clock
 
-    for site in sites:
+    def stop(site: Site) -> Callable[..., None]:
+        def clock(*_: object) -> None:
+            synchronize(model.device)
+            taken[site][-1] += time.perf_counter()
+
+        return clock
+
+    for site in taken:
         layer = host.locate(model, site).layer
-        handles.append(layer.register_forward_pre_hook(add(site, -1)))
-        handles.append(layer.register_forward_hook(add(site, 1)))
+        handles.append(layer.register_forward_pre_hook(start(site)))
+        handles.append(layer.register_forward_hook(stop(site)))
     try:
         yield taken
     finally:

@@ -63,18 +63,19 @@ def test_what_was_built_is_marked_and_the_chosen_one_said(outcome: dict[str, Any
 
 def test_the_table_has_the_teacher_first_and_the_cheapest_last(outcome: dict[str, Any]) -> None:
     header, rows = search_table(parse_search(outcome, "here"))
-    assert header[1:4] == ["Parameters", "Divergence", "Validation BLEU"]
-    assert rows[0] == ["0 of 6", "1.20 M", "0", "35.8", "", "teacher"]
+    assert header[2:5] == ["Parameters", "Divergence", "Validation BLEU"]
+    assert rows[0] == ["teacher", "0 of 6", "1.20 M", "0", "35.8", "", ""]
     assert [row[-1] for row in rows[1:]] == ["allowed", "chosen", "too much", "too much"]
-    assert [row[0][0] for row in rows] == ["0", "2", "3", "4", "5"]
+    assert [row[1][0] for row in rows] == ["0", "2", "3", "4", "5"]
 
 
 def test_the_sentence_says_what_is_saved_and_lost(outcome: dict[str, Any]) -> None:
     sentence = search_sentence(parse_search(outcome, "here"))
-    assert "3 of 6 attentions replaced, 1.20 M → 1.14 M parameters" in sentence
+    assert "replaced at 3 of 6 sites, parameters of the whole model 1.20 M → 1.14 M" in sentence
     assert "BLEU 35.8 → 35.3" in sentence
     none = outcome | {"chosen": None, "chosen_cost": None}
-    assert "loses at most 0.5 points" in search_sentence(parse_search(none, "here"))
+    sentence = search_sentence(parse_search(none, "here"))
+    assert "to lose at most 0.5 points" in sentence and "lost is 0.10." in sentence
 
 
 def test_where_nothing_is_cheaper_there_is_no_figure(outcome: dict[str, Any]) -> None:
