@@ -46,7 +46,7 @@ def _milliseconds(microseconds: float) -> str:
 COSTS: Mapping[str, Minimised] = {
     "params": Minimised("parameters", "", count),
     "latency": Minimised("latency", "ms", _milliseconds),
-    "state": Minimised("decoding state", "kB", kilobytes),
+    "state": Minimised("state", "kB", kilobytes),
 }
 
 

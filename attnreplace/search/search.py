@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -100,6 +100,7 @@ class _Search:
     bundles: Mapping[str, BundleConfig]
     """Those to choose from."""
     progress: Progress
+    verifier: Verifier = field(init=False)
 
     def execute(self, remeasure: bool) -> Outcome:
         """Measure, choose, write."""
@@ -240,9 +241,10 @@ class _Search:
         return whole_cost(model, self.config.minimise, *self.lengths)
 
     def _write(self, outcome: Outcome) -> None:
-        """The model and the configuration first: what is said to be there is there."""
+        """The outcome last, with a former one out of the way: what it says is there."""
         path, chosen = outcome_path(self.run, self.config.minimise), outcome["chosen"]
         folder, toml = path.with_suffix(""), path.with_suffix(".toml")
+        path.unlink(missing_ok=True)
         if chosen is None:
             shutil.rmtree(folder, ignore_errors=True)
             toml.unlink(missing_ok=True)
