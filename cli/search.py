@@ -71,8 +71,8 @@ def search(
     console.show_table(*search_table(found))
     console.out.print(search_sentence(found))
     if found.chosen is None:
-        then = "allow a larger --max-drop, or train other students: attnreplace distill --help"
-        console.done("search:", path, then)
+        allow = "allow a larger --max-drop, or " if found.verified else ""
+        console.done("search:", path, f"{allow}train other students: attnreplace distill --help")
         return
     console.done("chosen:", found.chosen.system)
     console.done("spliced model:", path.with_suffix(""))

@@ -170,10 +170,14 @@ def search_sentence(search: Searched) -> str:
     """What came out, in a sentence."""
     measure, cost, chosen = search.measure, search.cost, search.chosen
     points = f"{search.max_drop:g} points of validation {measure.word}"
+    if not search.verified:
+        return f"No student is cheaper in {cost.word} than the attention that it would replace."
     if chosen is None:
-        text = f"Nothing cheaper than the teacher in {cost.word} was found to lose at most {points}"
-        least = min((one.drop for one in search.verified), default=None)
-        return f"{text}." if least is None else f"{text}; the least that was lost is {least:.2f}."
+        least = min(one.drop for one in search.verified)
+        return (
+            f"Nothing cheaper than the teacher in {cost.word} was found to lose at most {points}; "
+            f"the least that was lost is {least:.2f}."
+        )
     assert chosen.score is not None and search.chosen_cost is not None
     before, after = cost.text(search.teacher_cost), cost.text(search.chosen_cost)
     return (

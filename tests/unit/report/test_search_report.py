@@ -82,7 +82,7 @@ def test_where_nothing_is_cheaper_there_is_no_figure(outcome: dict[str, Any]) ->
     nothing = {"chosen": None, "chosen_cost": None, "verified": [], "frontier": [[0, 0.0]]}
     search = parse_search(outcome | nothing, "here")
     assert search_chart(search) is None
-    assert "Nothing cheaper than the teacher in parameters" in search_section([search], None)
+    assert "No student is cheaper in parameters" in search_section([search], None)
 
 
 def test_searches_among_former_students_are_left_out(
