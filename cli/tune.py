@@ -26,8 +26,13 @@ def tune(
         typer.Option("--loss", help="kl, ce, hidden, forced; several with commas (kl,ce)."),
     ] = None,
     train: Annotated[
-        str | None, typer.Option("--train", help="What changes: students, norms (too), or all.")
+        str | None,
+        typer.Option(
+            "--train",
+            help="What changes: students, norms (too), lora (adapters, too; needs peft), or all.",
+        ),
     ] = None,
+    lora_rank: Annotated[int | None, typer.Option(help="Rank of the adapters of lora.")] = None,
     order: Annotated[
         str | None,
         typer.Option("--order", help="Sites one after the other, as encoder,decoder,cross."),
@@ -63,6 +68,7 @@ def tune(
         "system": bundle,
         "losses": words(loss),
         "train": train,
+        "lora_rank": lora_rank,
         "order": words(order),
         "start": start,
         "targets": targets,

@@ -8,7 +8,7 @@ from attnreplace.teacher.config import BaseTraining
 
 LOSSES = {"kl": 1.0, "ce": 0.3, "hidden": 1.0, "forced": 1.0}
 """What a spliced model can minimise, and how much each usually counts."""
-TRAINED = ("students", "norms", "all")
+TRAINED = ("students", "norms", "lora", "all")
 STARTS = ("distilled", "untrained", "scratch")
 TARGETS = ("reference", "teacher")
 
@@ -30,7 +30,12 @@ class TuneConfig(BaseTraining):
     temperature: float = 1.0
     """Of both predictions in "kl"."""
     train: str = "students"
-    """What changes: "students", "norms" (and all norms of the model) or "all"."""
+    """What changes: "students", "norms" (and all norms of the model), "lora" (and low-rank adapters
+    of the model's linear layers, merged into them at the end; needs the library peft) or "all"."""
+    lora_rank: int = 8
+    """Rank of the adapters."""
+    lora_alpha: float = 16.0
+    """What they give counts `lora_alpha / lora_rank` times."""
     order: list[str] = field(default_factory=list)
     """Groups of sites whose students set out one after the other, each after an equal share of
     the epochs, as ["encoder", "decoder", "cross"]; empty: all at once."""
@@ -71,6 +76,8 @@ class TuneConfig(BaseTraining):
             raise UserError("tune.epochs must be at least 1, and one for each group in tune.order")
         if self.temperature <= 0 or self.target_beam < 1:
             raise UserError("tune.temperature must be positive and tune.target_beam at least 1")
+        if self.lora_rank < 1 or self.lora_alpha <= 0:
+            raise UserError("tune.lora_rank must be at least 1 and tune.lora_alpha positive")
 
     @property
     def epsilon_of_adam(self) -> float:
@@ -95,7 +102,12 @@ class TuneConfig(BaseTraining):
         tuned = "tuned " if self.start == "distilled" else ""
         words = [tuned + "+".join(self.losses)]
         if self.train != "students":
-            words.append({"norms": "students and norms", "all": "all weights"}[self.train])
+            others = {
+                "norms": "students and norms",
+                "lora": f"LoRA of rank {self.lora_rank}",
+                "all": "all weights",
+            }
+            words.append(others[self.train])
         if self.order:
             words.append(", then ".join(self.order))
         if self.targets == "teacher":

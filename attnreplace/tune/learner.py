@@ -16,6 +16,7 @@ from attnreplace.precision import resolved_precision
 from attnreplace.progress import Progress
 from attnreplace.teacher.learners.base import Forward, Learner
 from attnreplace.tune.config import TuneConfig
+from attnreplace.tune.lora import Adapters
 from attnreplace.tune.losses import divergence, relative_error
 from attnreplace.tune.watch import StackOutputs, StudentOutputs, methods_at, replacements
 
@@ -44,31 +45,43 @@ class TuningLearner(Learner):
         self.learner, self.teacher, self.config = learner, teacher, config
         self.reader, self.size = learner.reader, learner.size
         self._spliced = spliced
+        self._adapters: Adapters | None = None
         self._asks_teacher = set(config.losses) != {"ce"}
 
     def build(self) -> PreTrainedModel:
         """The spliced model, of which only what is to change has gradients."""
         # An optimiser needs more digits than some weights come with.
-        model, config = self._spliced().float(), self.config
+        model = self._spliced().float()
         self.learner.meet(model)
         students = {site.group: list[nn.Module]() for site in replacements(model)}
         for site, replacement in replacements(model).items():
             students[site.group].append(replacement.student)
-        if config.train != "all":
-            model.requires_grad_(False)
-        if config.train == "norms":
-            for module in model.modules():
-                if isinstance(module, nn.LayerNorm):
-                    module.requires_grad_(True)
-        for modules in students.values():
-            for student in modules:
-                student.requires_grad_(True)
+        self._watch(model)
+        self._free(model, [student for modules in students.values() for student in modules])
         self._students = {
             group: [weight for student in modules for weight in student.parameters()]
             for group, modules in students.items()
         }
-        self._watch(model)
         return model
+
+    def _free(self, model: PreTrainedModel, students: Sequence[nn.Module]) -> None:
+        """Give gradients to what is to change."""
+        config = self.config
+        if config.train != "all":
+            model.requires_grad_(False)
+        if config.train == "lora":
+            self._adapters = Adapters(model, students, config.lora_rank, config.lora_alpha)
+        if config.train == "norms":
+            for module in model.modules():
+                if isinstance(module, nn.LayerNorm):
+                    module.requires_grad_(True)
+        for student in students:
+            student.requires_grad_(True)
+
+    def finish(self) -> None:
+        """Make the trained model one that is saved and loaded like any spliced model."""
+        if self._adapters is not None:
+            self._adapters.merge()
 
     def _watch(self, model: PreTrainedModel) -> None:
         losses, teacher = self.config.losses, self.teacher

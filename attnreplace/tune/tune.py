@@ -40,6 +40,7 @@ from attnreplace.teacher.pretrained_config import PretrainedConfig
 from attnreplace.tune.config import TuneConfig
 from attnreplace.tune.folder import RECORD, SCHEMA
 from attnreplace.tune.learner import TuningLearner
+from attnreplace.tune.lora import require_peft
 from attnreplace.tune.targets import with_own_translations
 from attnreplace.versions import versions
 
@@ -72,8 +73,8 @@ def tune(
     Raises:
         UserError: no teacher or bundles, students of another teacher, or a teacher without a head
             or of other classes than the corpus; an order of other groups than the system has; a
-            model of that name, finished or begun, of other settings while `overwrite` is False; or
-            another process at work on it.
+            model of that name, finished or begun, of other settings while `overwrite` is False;
+            another process at work on it; or no peft for adapters.
     """
     teacher = load_teacher(run.teacher)
     corpus = run.corpus()
@@ -96,6 +97,8 @@ def tune(
 def _check(
     teacher: Teacher, corpus: AnyCorpus, config: TuneConfig, parts: Sequence[Chosen]
 ) -> None:
+    if config.train == "lora":
+        require_peft()
     model, classes = teacher.model, getattr(corpus, "classes", None)
     if model.base_model is model:
         raise UserError(
@@ -157,8 +160,9 @@ class _Tuning:
         if self.state.is_main_process:
             self.run.update_config(tune=self.config)
         task = get_task(self.corpus.task)
+        learner = self._learner(task)
         loop = TrainingLoop(
-            self._learner(task),
+            learner,
             task.metric,
             self.config,
             checkpoint,
@@ -168,6 +172,7 @@ class _Tuning:
         )
         loop.execute()
         if self.state.is_main_process:
+            learner.finish()
             self._write(loop, inputs)
             discard(checkpoint)
         self.state.wait_for_everyone()
@@ -224,6 +229,8 @@ class _Tuning:
         """Digest of all that decides what comes out."""
         config = asdict(self.config)
         settings = {name: value for name, value in config.items() if name not in NO_MATTER}
+        if self.config.train != "lora":
+            settings = {name: v for name, v in settings.items() if not name.startswith("lora_")}
         settings["precision"] = resolved_precision(self.config.precision, self.state.device)
         training = asdict(self._training)
         return digest_json(
@@ -263,11 +270,13 @@ class _Tuning:
 def default_name(config: TuneConfig, parts: Sequence[Chosen]) -> str:
     """The name of a tuned model: its system, and what was done to it.
 
-    "alr-m+alr-m-decoder-kl-ce" and, with what is not usual, "-norms" or "-all", "-encoder.decoder"
-    for the order, "-own" for the teacher's translations, "-untrained" or "-scratch", "-seed2".
+    "alr-m+alr-m-decoder-kl-ce" and, with what is not usual, "-norms", "-lora8" (of that rank) or
+    "-all", "-encoder.decoder" for the order, "-own" for the teacher's translations, "-untrained" or
+    "-scratch", "-seed2".
     """
     words = [canonical(parts).replace(":", "@").replace(",", "."), *config.losses]
-    words += [config.train] if config.train != "students" else []
+    rank = config.lora_rank if config.train == "lora" else ""
+    words += [f"{config.train}{rank}"] if config.train != "students" else []
     words += [".".join(config.order)] if config.order else []
     words += ["own"] if config.targets == "teacher" else []
     words += [config.start] if config.start != "distilled" else []

@@ -2,6 +2,8 @@
 
 import dataclasses
 import shutil
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,8 @@ from attnreplace.tune.tune import tune
 from attnreplace.tune.watch import StudentOutputs, replacements
 
 from .conftest import KillAfter, Killed
+
+needs_peft = pytest.mark.skipif(find_spec("peft") is None, reason="peft is not installed")
 
 SYSTEM = "alr-xs+alr-xs-decoder+alr-xs-cross"
 CONFIG = TuneConfig(system=SYSTEM, epochs=2, warmup_steps=2, learning_rate=1e-2)
@@ -82,6 +86,40 @@ def test_norms_too_and_all(own):
         changed = {n for n in old if not torch.equal(old[n], new[n]) and ".student." not in n}
         assert any("layer_norm" in name for name in changed)
         assert any("layer_norm" not in name for name in changed) == (train == "all")
+
+
+@needs_peft
+def test_adapters_of_low_rank_are_merged_into_what_is_not_a_student(own):
+    config = dataclasses.replace(CONFIG, train="lora", lora_rank=2, epochs=1)
+    folder = tune(own, config)
+    assert folder.name == f"{SYSTEM}-kl-ce-lora2"
+    old, new = before(own), load_spliced_pretrained(folder).state_dict()
+    assert old.keys() == new.keys()
+    changed = {name for name in old if not torch.equal(old[name], new[name])}
+    assert any(".student." in name for name in changed)
+    matrices = {name for name in changed if ".student." not in name}
+    assert {name.split(".")[-2] for name in matrices} == {"out_proj", "fc1", "fc2"}
+    for name in matrices:
+        ranks = torch.linalg.svdvals((new[name] - old[name]).double())
+        assert name.endswith(".weight") and ranks[2] < 1e-4 * ranks[0], name
+
+
+@needs_peft
+def test_adapters_killed_and_resumed_equal_uninterrupted(own, tmp_path):
+    config = dataclasses.replace(CONFIG, train="lora", losses=["kl", "hidden", "forced"])
+    whole = tune(own, config)
+    shutil.move(whole, tmp_path / "whole")
+    config = dataclasses.replace(config, checkpoint_minutes=0)
+    with pytest.raises(Killed):
+        tune(own, config, progress=KillAfter(4, SYSTEM))
+    assert same(tune(own, config), tmp_path / "whole")
+
+
+def test_without_peft_nothing_begins(own, monkeypatch):
+    monkeypatch.setitem(sys.modules, "peft", None)
+    with pytest.raises(UserError, match="pip install peft"):
+        tune(own, dataclasses.replace(CONFIG, train="lora"))
+    assert not own.tuned.exists()
 
 
 @pytest.mark.parametrize("losses", [["kl"], ["hidden", "ce"], ["forced"], ["forced", "kl"]])

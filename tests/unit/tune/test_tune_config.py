@@ -16,6 +16,8 @@ from attnreplace.tune.config import TuneConfig
         {"order": ["encoder", "head"]},
         {"temperature": 0.0},
         {"target_beam": 0},
+        {"lora_rank": 0},
+        {"lora_alpha": 0.0},
     ],
 )
 def test_what_does_not_exist_is_refused(fields):
@@ -40,5 +42,6 @@ def test_groups_set_out_one_after_the_other():
 
 def test_summary_says_what_is_not_usual():
     assert TuneConfig().summary == "tuned kl+ce"
+    assert TuneConfig(train="lora", lora_rank=4).summary == "tuned kl+ce, LoRA of rank 4"
     scratch = TuneConfig(losses=["ce"], train="all", start="scratch")
     assert scratch.summary == "ce, all weights, from scratch"
