@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
 from attnreplace.checkpoint import load_state
@@ -139,12 +138,13 @@ def write_model(
         model.save_pretrained(temporary)
         if reader is not None:
             reader.save_pretrained(temporary)
-    except (OSError, SafetensorError) as error:
+        write_json(temporary / "training.json", record)
+    except Exception as error:  # Of a full disk each of the libraries says so in its own class.
+        shutil.rmtree(temporary, ignore_errors=True)
         raise UserError(
             f"cannot write the model to {temporary} ({error}); free some disk space and repeat "
             "the command, which goes on from what it has kept"
         ) from error
-    write_json(temporary / "training.json", record)
     shutil.rmtree(former, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     if folder.exists():

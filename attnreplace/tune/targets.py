@@ -4,6 +4,7 @@ Kim and Rush, "Sequence-Level Knowledge Distillation", arXiv 1606.07947.
 """
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,10 +56,13 @@ def _translate(
     """Translate what is left, into `done` and into the file."""
     with progress.task("the teacher's translations", len(source), len(done)) as task:
         try:
-            with path.open("w" if not done else "r+", encoding="utf-8") as file:
-                # Written anew, which drops a line that was cut short.
-                file.truncate(0)
-                file.write("".join(f"{json.dumps(v)}\n" for v in [made_from, *done]))
+            with path.open("r+" if done else "w", encoding="utf-8") as file:
+                if done:
+                    # Behind whole lines: the last may have been cut short.
+                    file.truncate(len(_lines(made_from, *done)))
+                    file.seek(0, os.SEEK_END)
+                else:
+                    file.write(_lines(made_from))
                 while len(done) < len(source):
                     more = source[len(done) : len(done) + CHUNK]
                     hypotheses = translate(
@@ -69,7 +73,7 @@ def _translate(
                         max_length=teacher.max_length,
                         over_long="truncate",
                     ).hypotheses
-                    file.write("".join(f"{json.dumps(line)}\n" for line in hypotheses))
+                    file.write(_lines(*hypotheses))
                     file.flush()
                     done += hypotheses
                     task.advance(len(more))
@@ -78,6 +82,11 @@ def _translate(
                 f"cannot write {path} ({error.strerror}); free some disk space and repeat the "
                 "command, which goes on"
             ) from error
+
+
+def _lines(*values: str) -> str:
+    """As they stand in the file; all of it is ASCII."""
+    return "".join(f"{json.dumps(value)}\n" for value in values)
 
 
 def _read(path: Path, made_from: str) -> list[str]:

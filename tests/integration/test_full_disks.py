@@ -1,0 +1,167 @@
+"""Disks that fill up: one line, nothing lost, and the same command goes on when there is room."""
+
+import dataclasses
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attnreplace.activations.extract import ExtractConfig, extract
+from attnreplace.distill.config import DistillConfig
+from attnreplace.distill.distill import distill
+from attnreplace.errors import UserError
+from attnreplace.evaluate.config import EvalConfig
+from attnreplace.evaluate.evaluate import evaluate
+from attnreplace.progress import NullProgress
+from attnreplace.report.report import write_report
+from attnreplace.rundir import RunDir
+from attnreplace.teacher.load import load_teacher
+from attnreplace.tune.config import TuneConfig
+from attnreplace.tune.targets import with_own_translations
+from attnreplace.tune.tune import tune
+from attnreplace_cli.main import main
+
+from .conftest import encoder_data, encoder_run
+
+PAGE = 4096
+SHAPE = ("d_model=8", "layers=1", "num_heads=2", "d_ff=8", "vocab_size=265", "max_length=12")
+COMMANDS = {
+    "train": ["train", "--task", "mlm", "--epochs", "2", *(f"--set=teacher.{f}" for f in SHAPE)],
+    "tune": ["tune", "--bundle", "alr-xs", "--epochs", "2"],
+    "eval": ["eval", "--set", "evaluate.cost=false"],
+    "report": ["report"],
+}
+MAKES = {
+    "train": "teacher/model.safetensors",
+    "tune": "tuned/*/model.safetensors",
+    "eval": "results/*.json*",
+    "report": "report.html",
+}
+FOLDERS = {"train": "teacher", "tune": "tuned", "eval": "results", "report": "*.png"}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
+    """A small encoder with all that is made of it; not to be written to."""
+    run = encoder_run(tmp_path_factory.mktemp("whole"), "mlm")
+    extract(run, ExtractConfig())
+    distill(run, DistillConfig(methods=["alr"], sizes=["xs"], epochs=1))
+    tune(run, TuneConfig(system="alr-xs", epochs=2))
+    evaluate(run, EvalConfig(cost=False))
+    write_report(run)
+    return run
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of a few megabytes."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=8m", "none", str(folder)]
+    if subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("a file system can be mounted only as root")
+    yield folder
+    # Lazily: tensors that are still in memory may be mapped from there.
+    subprocess.run(["umount", "--lazy", str(folder)], capture_output=True)
+
+
+def leave(disk: Path, pages: int) -> None:
+    """Fill a file system up but for so many pages."""
+    filler = disk / "filler"
+    filler.unlink(missing_ok=True)
+    free = os.statvfs(disk)
+    filler.write_bytes(bytes(free.f_bavail * free.f_frsize - pages * PAGE))
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Runs the program; gives its exit code and its errors."""
+
+    def call(*arguments: object) -> tuple[int, str]:
+        monkeypatch.setattr("sys.argv", ["attnreplace", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            main()
+            raise SystemExit(0)
+        return int(end.value.code or 0), capsys.readouterr().err
+
+    return call
+
+
+def found(run: RunDir, stage: str) -> dict[str, Any]:
+    """What a stage has made, but for what tells the time."""
+    made = {path.name: path.read_bytes() for path in run.path.glob(MAKES[stage])}
+    if stage == "eval":
+        return {n: json.loads(data)["scores"] for n, data in made.items() if n.endswith(".json")}
+    return made
+
+
+@pytest.mark.parametrize("stage", COMMANDS)
+def test_the_same_command_goes_on_as_room_is_made(
+    whole: RunDir, tmp_path: Path, disk: Path, cli: Any, stage: str
+) -> None:
+    run, expected = RunDir(disk / "run"), whole
+    command = [*COMMANDS[stage], "--run", run.path]
+    if stage == "train":
+        data = encoder_data(tmp_path, "mlm").data_dir
+        command, expected = [*command, "--data-dir", data], RunDir(tmp_path / "run")
+        assert cli(*command[:-4], "--data-dir", data, "--run", expected.path)[0] == 0
+    else:
+        made = shutil.ignore_patterns(FOLDERS[stage], "report.html")
+        shutil.copytree(whole.path, run.path, ignore=made)
+    there = files(run)
+    pages, failures, code = 0, 0, 2
+    while code:
+        leave(disk, pages)
+        code, errors = cli(*command)
+        assert code in (0, 2)
+        if code:
+            (line,) = [line for line in errors.splitlines() if line.startswith("error: ")]
+            assert errors.endswith(f"{line}\n") and "Traceback" not in errors
+            assert "No space left on device" in line and "repeat" in line
+            assert not [*run.path.rglob("*.tmp"), *run.path.rglob("*.lock")]
+            assert there <= files(run), "something is lost"
+            if stage == "eval":
+                there = files(run)
+        pages, failures = max(1, 2 * pages), failures + bool(code)
+    assert failures > 1
+    assert found(run, stage) == found(expected, stage) != {}
+
+
+def files(run: RunDir) -> set[tuple[str, int]]:
+    """Files with their sizes, but for those that every command may write anew."""
+    return {
+        (str(path), path.stat().st_size)
+        for path in run.path.rglob("*.*")
+        if path.is_file() and path.name != "config.toml"
+    }
+
+
+def test_translations_that_fill_the_disk_are_kept(extracted: RunDir, disk: Path) -> None:
+    teacher, corpus = load_teacher(extracted.teacher), extracted.corpus()
+    corpus = dataclasses.replace(corpus, train=corpus.train.head(24))
+
+    def made(folder: Path) -> list[str]:
+        run = RunDir(folder)
+        return with_own_translations(run, teacher, corpus, 1, NullProgress()).train.target
+
+    (disk / "whole").mkdir()
+    expected = made(disk / "whole")
+    whole = disk / "whole" / "translations.beam1.jsonl"
+    lines = whole.read_bytes().splitlines(keepends=True)
+    path = disk / "translations.beam1.jsonl"
+    path.write_bytes(b"".join(lines[:10]) + lines[10][:5])
+    leave(disk, 0)
+    with pytest.raises(
+        UserError, match=r"cannot write .*\(No space left on device\).*goes on"
+    ) as error:
+        made(disk)
+    assert "\n" not in str(error.value)
+    assert path.read_bytes().startswith(b"".join(lines[:10]))
+    (disk / "filler").unlink()
+    assert made(disk) == expected
+    assert path.read_bytes() == whole.read_bytes()
