@@ -8,6 +8,7 @@ from attnreplace.data.config import EMBEDDED, DataConfig
 from attnreplace.errors import UserError
 from attnreplace.rundir import RunDir
 from attnreplace.tasks import TASKS, Metric, get_task
+from attnreplace.teacher.encoders import library_config
 
 
 def test_every_kind_of_data_has_its_task():
@@ -21,6 +22,17 @@ def test_every_kind_of_data_has_its_task():
 def test_the_best_is_the_first_of_equals():
     assert Metric("bleu", "BLEU", True).best([1.0, 3.0, 3.0, 2.0]) == 1
     assert Metric("perplexity", "perplexity", False).best([4.0, 3.0, 3.0, 9.0]) == 1
+
+
+def test_masked_tokens_without_a_model_have_a_small_one_and_its_recipe():
+    default = RunConfig.from_dict({"data": {"task": "mlm"}})
+    named = RunConfig.from_dict({"data": {"task": "mlm"}, "teacher": {"model": "bert"}})
+    assert (default.teacher.model, default.teacher.layers) == ("bert-tiny", 2)
+    assert (named.teacher.model, named.teacher.layers) == ("bert", 4)
+    assert default.training.batch_size < named.training.batch_size
+    wider = RunConfig.from_dict({"data": {"task": "mlm"}, "teacher": {"d_model": 32}})
+    assert (wider.teacher.d_model, wider.teacher.max_length) == (32, 32)
+    assert library_config("text", default.teacher).initializer_range == 0.1
 
 
 @pytest.mark.parametrize("task", TASKS)
