@@ -107,7 +107,12 @@ def _show_folder(path: Path) -> None:
     if str(config.get("schema", "")).startswith("attnreplace.bundle"):
         _show(f"bundle {path}", {"replaces": _what(load_bundle_config(path)), **config})
     else:
-        training = read_json(record, dict) if record.is_file() else {}
+        training: dict[str, Any] = read_json(record, dict) if record.is_file() else {}
+        if record.is_file() and "schema" not in training:
+            raise UserError(
+                f"{record} is damaged (it names no schema); delete it and repeat the stage that "
+                "wrote it"
+            )
         training.pop("history", None)
         _show(f"model {path}", {"model_type": config.get("model_type"), **training})
 

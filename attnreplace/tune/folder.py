@@ -23,13 +23,17 @@ def tuned_record(run: RunDir, name: str) -> dict[str, Any]:
     """How a tuned model came to be.
 
     Raises:
-        UserError: there is none of that name.
+        UserError: there is none of that name, or its record is damaged.
     """
     path = run.tuned / name / RECORD
     if not path.is_file():
         valid = ", ".join(tuned_models(run)) or "none yet"
         raise UserError(f"no tuned model {name!r}; valid: {valid}")
     record: dict[str, Any] = read_json(path, dict)
+    if record.get("schema") != SCHEMA:
+        raise UserError(
+            f"{path} is damaged (not of schema {SCHEMA}); delete its folder, and tune again"
+        )
     return record
 
 

@@ -178,6 +178,8 @@ def test_mistakes_in_names(cli, run_copy):
     assert fails(cli("eval", "--over-long", "drop", *run), "truncate")
     assert fails(cli("inspect", run_copy.path / "nowhere"), "attnreplace run")
     assert fails(cli("run", run_copy.path / "none.toml"), "none.toml")
+    (run_copy.teacher / "training.json").write_text("{}")
+    assert fails(cli("inspect", run_copy.teacher), "training.json is damaged")
 
 
 @pytest.mark.parametrize(

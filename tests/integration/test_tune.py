@@ -243,6 +243,9 @@ def test_tuned_models_are_evaluated_until_they_are_others(own):
     tune(own, dataclasses.replace(CONFIG, name="one", epochs=1, seed=1), overwrite=True)
     evaluate(own, config)
     assert path.stat().st_mtime_ns != before_it
+    (own.tuned / "one" / "training.json").write_text("{}")
+    with pytest.raises(UserError, match=r"training\.json is damaged"):
+        evaluate(own, config)
     with pytest.raises(UserError, match="no tuned model"):
         evaluate(own, dataclasses.replace(config, baselines=True), ["tuned/two"])
 
