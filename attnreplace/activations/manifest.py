@@ -55,6 +55,8 @@ class Manifest:
     """When extraction began, ISO 8601."""
     shards: dict[str, ShardRecord] = field(default_factory=dict)
     """Finished shards by file name."""
+    seconds: float = 0.0
+    """What the finished shards took, those of other processes left out."""
 
     def nbytes(self, tokens: Mapping[str, int]) -> int:
         """Bytes of all tensors of so many tokens, by axis."""

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import time
 import zlib
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -61,6 +62,7 @@ class StoreWriter:
         self._open: _OpenShard | None = None
         self._failed = False
         self._lock = -1
+        self._since = time.monotonic()
 
     @property
     def missing(self) -> list[Shard]:
@@ -166,6 +168,8 @@ class StoreWriter:
                 if self._open.append(tensors):
                     self.manifest.shards[shard.file] = self._open.finish()
                     self._open = None
+                    before, self._since = self._since, time.monotonic()
+                    self.manifest.seconds += self._since - before
                     self.manifest.save(self.path, self.rank)
                     sync(manifest_path(self.path, self.rank))
                     sync(self._folder)

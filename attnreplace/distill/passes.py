@@ -1,13 +1,17 @@
 """Which students train side by side, and why not all of them."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from attnreplace.students import StudentConfig, student_class
 
 K = TypeVar("K")
 
 BYTES_PER_PARAMETER = 24
 """Weight, gradient, two moments, best weights, and room for a temporary copy; float32."""
+BYTES_WITHOUT_GRADIENT = 16
+"""Weight, two moments and best weights: 15.9 were measured."""
 MEMORY_SHARE = 0.6
 """Of the free memory, what students in training may fill."""
 
@@ -19,6 +23,8 @@ class Passes(Generic[K]):
     groups: list[list[K]]
     parameters: int
     """Of all students."""
+    size: int
+    """Bytes that all of them take."""
     room: float
     """Bytes that students in training may fill."""
     reason: str
@@ -29,7 +35,7 @@ class Passes(Generic[K]):
         passes = f"{len(self.groups)} passes, {self.reason}" if self.reason else "1 pass"
         return (
             f"{students} student{'s' * (students != 1)} to train, {self.parameters:,} parameters, "
-            f"{gibibytes(self.parameters * BYTES_PER_PARAMETER)} of "
+            f"{gibibytes(self.size)} of "
             f"{gibibytes(self.room)} that may be used: {passes}"
         )
 
@@ -40,6 +46,7 @@ def plan_passes(
     *,
     most: int | None = None,
     interrupted: Collection[K] = (),
+    each: Callable[[K], int] = lambda key: BYTES_PER_PARAMETER,
 ) -> Passes[K]:
     """Fill one pass after the other, in the order given.
 
@@ -49,6 +56,7 @@ def plan_passes(
         most: students in a pass; None is no bound.
         interrupted: students of a pass that has begun. They come first, and nobody joins them:
             they stand somewhere in an epoch.
+        each: bytes that a parameter of a student takes.
     """
     room = free * MEMORY_SHARE
     first = [key for key in parameters if key in interrupted]
@@ -59,7 +67,7 @@ def plan_passes(
     for key, count in parameters.items():
         if key in interrupted:
             continue
-        size = count * BYTES_PER_PARAMETER
+        size = count * each(key)
         many = most is not None and not fresh and len(groups[-1]) >= most
         if fresh or many or filled + size > room:
             if not fresh:
@@ -69,7 +77,20 @@ def plan_passes(
         groups[-1].append(key)
         filled += size
     reason = " and ".join(sorted(reasons))
-    return Passes(groups, sum(parameters.values()), room, reason)
+    size = sum(count * each(key) for key, count in parameters.items())
+    return Passes(groups, sum(parameters.values()), size, room, reason)
+
+
+def bytes_per_parameter(config: StudentConfig, within: bool) -> int:
+    """What a parameter of a student takes while it is trained.
+
+    Args:
+        config: the student.
+        within: whether it is updated within the backward pass: on a CPU, by a process that shares
+            its batches with no other.
+    """
+    free = within and student_class(config).frees_gradients
+    return BYTES_WITHOUT_GRADIENT if free else BYTES_PER_PARAMETER
 
 
 def gibibytes(count: float) -> str:

@@ -13,7 +13,7 @@ from attnreplace.distill.cuts import Cut, target_spreads, tensor_names
 from attnreplace.distill.loop import Loop, checkpointed_trainees
 from attnreplace.distill.objectives import TargetSpread
 from attnreplace.distill.parts import Parts
-from attnreplace.distill.passes import plan_passes
+from attnreplace.distill.passes import bytes_per_parameter, plan_passes
 from attnreplace.distill.team import Team
 from attnreplace.distill.trainee import Trainee, TraineeKey
 from attnreplace.errors import UserError
@@ -105,11 +105,14 @@ class Training:
         missing = [order for order in orders if not self.parts.done(order.key, order.digest)]
         if not missing:
             return []
+        shapes = {str(order.key): order.shape for order in missing}
+        within = self.team.count == 1 and self.team.device.type == "cpu"
         plan = plan_passes(
-            {str(order.key): order.shape.num_parameters() for order in missing},
+            {key: shape.num_parameters() for key, shape in shapes.items()},
             self._memory(),
             most=self.config.max_students,
             interrupted={str(o.key) for o in missing if held.get(str(o.key)) == o.digest},
+            each=lambda key: bytes_per_parameter(shapes[key], within),
         )
         self.progress.note(f"{plan} over {self.source.sentences('train'):,} pairs, each epoch")
         return plan.groups

@@ -70,13 +70,14 @@ MACHINES = {
         name="two-cores",
         fp32_flops=1.5e11,
         bf16_flops=3e11,
-        memory_bandwidth=1.5e10,
+        memory_bandwidth=3.6e10,
         disk_bandwidth=5e8,
         call_seconds=1e-3,
         memory=1.6e10,
         disk=1e11,
         gpu=False,
-        origin="assumed: two cores of a server with AVX-512 and bfloat16, 16 GB, 100 GB of disk",
+        origin="assumed: two cores of a server with AVX-512 and bfloat16, the memory's rate as "
+        "measured on one, 16 GB, 100 GB of disk",
     ),
     "a100": Machine(
         name="a100",

@@ -24,7 +24,7 @@ from attnreplace.planning.students import (
     student_room,
 )
 from attnreplace.planning.teachers import of_translation
-from attnreplace.planning.work import UPDATE_BYTES, Work, output_forward, teacher_forward
+from attnreplace.planning.work import GPU_BYTES, Work, output_forward, teacher_forward
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def make_plan(
     sites = choose_sites(model, config.extract.sites, config.extract.layers)
     store = store_bytes(model, sites, corpus, config.extract.dtype)
     positions = corpus.longest or config.extract.max_length or of_translation(config)[0].max_length
-    students = plan_students(config.distill, positions, model, sites, corpus)
+    students = plan_students(config.distill, positions, model, sites, corpus, machine)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     placed = place_students(config.distill, students, machine, parameters)
     stages = [] if not train_teacher else [_teacher_stage(config, corpus, model, machine)]
@@ -155,7 +155,7 @@ def _teacher_stage(
     forward = teacher_forward(model, corpus.train, True) + output_forward(model, corpus.train)
     each = forward * (3.0 * training.epochs / machine.devices)
     # Every device updates the whole model.
-    each += Work(weights=UPDATE_BYTES * parameters * updates)
+    each += Work(weights=GPU_BYTES * parameters * updates)
     parts = machine.parts(each, autocast(training.precision, machine))
     logits = 3 * 4 * model.config.vocab_size * training.batch_tokens / machine.devices
     memory = 16 * parameters + logits

@@ -8,7 +8,7 @@ from transformers import PreTrainedModel
 
 from attnreplace.activations.sites import ALL, group_sites
 from attnreplace.distill.config import DistillConfig
-from attnreplace.distill.passes import BYTES_PER_PARAMETER, MEMORY_SHARE, plan_passes
+from attnreplace.distill.passes import MEMORY_SHARE, bytes_per_parameter, plan_passes
 from attnreplace.distill.plan import shape_students, works_at
 from attnreplace.distill.shares import Share
 from attnreplace.errors import UserError
@@ -16,7 +16,13 @@ from attnreplace.hosts import GROUPS, Group, Location, Site, host_for
 from attnreplace.methods import Method, get_method
 from attnreplace.planning.corpora import CorpusCounts
 from attnreplace.planning.machine import Machine
-from attnreplace.planning.work import MIXER_BYTES, Work, hidden_values, student_epoch
+from attnreplace.planning.work import (
+    MIXER_BYTES,
+    Work,
+    hidden_values,
+    student_epoch,
+    update_bytes,
+)
 from attnreplace.students import StudentConfig
 
 
@@ -34,6 +40,8 @@ class StudentPlan:
     activations: int
     """Bytes that an update of a token mixer holds beside its weights, while it lasts; those of a
     shallow network are few, and not counted."""
+    bytes_each: int
+    """Bytes that a parameter takes while it is trained."""
 
     @property
     def parameters(self) -> int:
@@ -43,7 +51,7 @@ class StudentPlan:
     @property
     def memory(self) -> int:
         """Bytes while it is trained."""
-        return self.parameters * BYTES_PER_PARAMETER
+        return self.parameters * self.bytes_each
 
 
 def plan_students(
@@ -52,6 +60,7 @@ def plan_students(
     model: PreTrainedModel,
     sites: Sequence[Site],
     corpus: CorpusCounts,
+    machine: Machine,
 ) -> list[StudentPlan]:
     """Every student of a grid, those of a bundle next to one another.
 
@@ -64,6 +73,8 @@ def plan_students(
     """
     methods = list(dict.fromkeys(map(get_method, config.methods)))
     positions = config.positions or max_length
+    shared = config.placement == "data" and machine.devices > 1
+    within = not machine.gpu and not shared
     planned = [
         student
         for group, chosen in _choose_sites(config, model, sites).items()
@@ -71,7 +82,9 @@ def plan_students(
         for family in dict.fromkeys(config.families)
         if works_at(group, config, method, family)
         for size in config.sizes
-        for student in _bundle(config, method, family, size, positions, model, chosen, corpus)
+        for student in _bundle(
+            config, method, family, size, positions, model, chosen, corpus, machine.gpu, within
+        )
         for _ in range(config.seeds)
     ]
     if not planned:
@@ -99,7 +112,12 @@ def place_students(
         own = list(sizes)
         if config.placement == "student":
             own = Share(device + 1, machine.devices).of(sizes)
-        groups = plan_passes({k: sizes[k] for k in own}, free, most=config.max_students).groups
+        groups = plan_passes(
+            {key: sizes[key] for key in own},
+            free,
+            most=config.max_students,
+            each=lambda key: students[key].bytes_each,
+        ).groups
         placed.append([[students[index] for index in group] for group in groups])
     return placed
 
@@ -132,16 +150,20 @@ def _bundle(
     model: PreTrainedModel,
     sites: Sequence[Site],
     corpus: CorpusCounts,
+    gpu: bool,
+    within: bool,
 ) -> Iterator[StudentPlan]:
     name, shapes = shape_students(config, method, family, size, model, sites, positions)
     updates = count_updates(corpus.train.longer, config.batch_tokens)
     for site in sites:
         location, shape = host_for(model).locate(model, site), shapes[str(site)]
-        epoch = student_epoch(shape, corpus.train, corpus.validation, location.axis, updates)
+        moved = update_bytes(shape, gpu, within)
+        epoch = student_epoch(shape, corpus.train, corpus.validation, location.axis, updates, moved)
         held = 0
         if family != "shallow_ff":
             held = MIXER_BYTES * config.batch_tokens * hidden_values(shape)
-        yield StudentPlan(name, site, shape, _reads(method, location), epoch * config.epochs, held)
+        reads, each = _reads(method, location), bytes_per_parameter(shape, within)
+        yield StudentPlan(name, site, shape, reads, epoch * config.epochs, held, each)
 
 
 def _reads(method: Method, location: Location) -> tuple[str, ...]:

@@ -75,13 +75,13 @@ def machines_table(plans: Sequence[Plan]) -> Table:
 
 
 def check_table(checked: Sequence[Checked]) -> Table:
-    """One row a pass; `ratio` is measured over predicted."""
-    header = ["bundles", "students", "trained together", "predicted", "measured", "ratio a student"]
+    """One row a stage, or a pass of students; `ratio` is measured over predicted."""
+    header = ["stage", "students", "trained together", "predicted", "measured", "ratio"]
     rows = [
         [
-            " ".join(check.bundles),
-            str(check.students),
-            str(check.together),
+            f"{check.stage} {' '.join(check.bundles)}".rstrip(),
+            str(check.students) if check.bundles else "",
+            str(check.together) if check.bundles else "",
             readable_seconds(check.predicted),
             readable_seconds(check.measured),
             f"{check.ratio:.2f}",

@@ -11,23 +11,29 @@ from transformers import PreTrainedModel
 
 from attnreplace.hosts import base_model, host_for
 from attnreplace.planning.corpora import SplitCounts
-from attnreplace.students import StudentConfig
+from attnreplace.students import StudentConfig, student_class
 from attnreplace.students.running_sums import CHUNK
 
-UPDATE_BYTES = 100
-"""Moved for every parameter in an update. AdamW reads weight, gradient and two moments and writes
-three of them: 28. The rest is the passes over weights and gradient before, about 18 of float32."""
-CAST_BYTES = 60
+UPDATE_BYTES = 120
+"""Moved for every parameter in an update within the backward pass. AdamW reads weight and two
+moments and writes them: 24. The rest is the passes over weights and gradient before, and that
+memory is slower for them than for the plain sums that its rate is measured by."""
+WHOLE_BYTES = 300
+"""The same where the gradient is whole in memory."""
+GPU_BYTES = 100
+"""The same on a GPU, and for teachers: assumed."""
+CAST_BYTES = 30
 """Moved beyond that where products are made in bfloat16: both are cast and packed."""
 HIDDEN_BYTES = 100
 """Moved for every value of a hidden layer in an update: about 25 passes of float32."""
 ENDS_BYTES = 200
 """Moved for every value of a student's input and output in an update, cut and padding included.
 
-These four were set by eye from updates of single students on one busy core, d_model 128: forms
-"sentence", "prefix" and "per-query" in XS and M, "sentence" in L. Networks of one head each in a
-decoder took about three times what they give; the form "paper", token mixers and GPUs were not
-measured."""
+The first, second and fourth were set from CPU seconds of updates of single students, d_model 128,
+2048 tokens, on one core with 85 G operations a second in float32, 197 G in bfloat16 and 36 GB/s:
+forms "sentence" in S, M and L, one network and one each head, "prefix" in S, M and L, "per-query"
+in M. They give these within a factor of 1.4. "Prefix" was measured before its
+sums were made in chunks; the form "paper", token mixers and GPUs were not measured."""
 MIXER_BYTES = 40
 """Held for every hidden value of a token mixer in an update, gMLP's Z included: 30 to 40 bytes were
 counted that float32 keeps for the backward pass."""
@@ -92,10 +98,16 @@ def student_epoch(
     validation: SplitCounts,
     axis: str,
     updates: int,
+    each: int,
 ) -> Work:
     """One epoch of training one student, the validation at its end included.
 
     Its input needs no gradient: the first layer's backward pass is one product, later layers' two.
+
+    Args:
+        axis: of the student's own tokens, "source" or "target".
+        updates: batches in the epoch.
+        each: bytes moved for every parameter in an update, as `update_bytes` says.
     """
     first, later = student_products(config, train, axis)
     flops = 2 * first + 3 * later + sum(student_products(config, validation, axis))
@@ -105,10 +117,23 @@ def student_epoch(
     return Work(
         flops=flops,
         traffic=HIDDEN_BYTES * hidden + ENDS_BYTES * tokens * (config.d_model + config.d_out),
-        weights=UPDATE_BYTES * moved,
+        weights=each * moved,
         casts=CAST_BYTES * moved,
         calls=updates,
     )
+
+
+def update_bytes(config: StudentConfig, gpu: bool, within: bool) -> int:
+    """Moved for every parameter of a student in an update.
+
+    Args:
+        config: the student.
+        gpu: where it is trained.
+        within: on a CPU: whether by a process that shares its batches with no other.
+    """
+    if gpu:
+        return GPU_BYTES
+    return UPDATE_BYTES if within and student_class(config).frees_gradients else WHOLE_BYTES
 
 
 def hidden_values(config: StudentConfig) -> int:

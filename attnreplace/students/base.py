@@ -110,6 +110,9 @@ class Student(nn.Module, ABC):
     """What it is, a name of `KINDS`."""
     contains_attention: ClassVar[bool] = False
     """Whether its kind is "attention": such a student is not free of it."""
+    frees_gradients: ClassVar[bool] = False
+    """Whether the gradients of its large weights can be used up while they are made, so that they
+    are nowhere whole (see `row_gradients`)."""
     bounds_queries: ClassVar[bool] = False
     """Whether its form "per-query" has weights for every position of a query. The others answer at
     any position; N is then the longest memory alone."""

@@ -18,6 +18,8 @@ from attnreplace.students.shallow_ff import EPS, ShallowFF, without_autocast
 class PaperFF(ShallowFF):
     """N positions of memory and N of target in, N positions out."""
 
+    frees_gradients = True
+
     def mix(self, x: Tensor, memory: Tensor | None) -> Tensor:
         """Map `(batch, seq, d_model)` and `(batch, source, d_model)` to `(batch, seq, d_out)`."""
         if memory is None:

@@ -14,6 +14,8 @@ from attnreplace.students.shallow_ff import EPS, ShallowFF, without_autocast
 class SentenceFF(ShallowFF):
     """N positions in, N positions out."""
 
+    frees_gradients = True
+
     def mix(self, x: Tensor, memory: Tensor | None) -> Tensor:
         """Map `(batch, seq, d_model)`, zero at padding, to `(batch, seq, d_out)`."""
         batch, seq, d_model = x.shape

@@ -37,6 +37,8 @@ class _Counters:
     rate: float = 0.0
     """Learning rate of the last update."""
     seconds: float = 0.0
+    update_seconds: float = 0.0
+    """Of these, without the validation."""
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -111,6 +113,7 @@ class TrainingLoop:
             "history": history,
             "best": history[self._best_epoch()],
             "seconds": self.counters.seconds,
+            "update_seconds": self.counters.update_seconds,
             "device": str(self.accelerator.device),
             "processes": self.accelerator.num_processes,
         }
@@ -123,8 +126,7 @@ class TrainingLoop:
             total_steps = min(total_steps, config.most_steps)
             batches = batches[: total_steps - counters.epoch * len(batches)]
         world, rank = self.accelerator.num_processes, self.accelerator.process_index
-        started = saved = time.monotonic()
-        before = counters.seconds
+        before = saved = time.monotonic()
         self.learner.begin(self.parallel, counters.epoch)
         description = f"{self.what}, epoch {counters.epoch + 1}/{config.epochs}"
         with self.progress.task(description, len(batches), counters.batch) as task:
@@ -160,7 +162,9 @@ class TrainingLoop:
                 counters.batch += 1
                 task.advance(1, loss=counters.loss_sum / max(1, counters.loss_tokens))
                 now = time.monotonic()
-                counters.seconds = before + now - started
+                counters.seconds += now - before
+                counters.update_seconds += now - before
+                before = now
                 if now - saved > config.checkpoint_minutes * 60:
                     self._save_checkpoint()
                     saved = now

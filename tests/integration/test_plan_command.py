@@ -44,7 +44,9 @@ def test_bytes_are_known_before_extraction(run_copy):
 def test_seconds_are_held_against_the_record(run_copy):
     run = RunDir(run_copy.path)
     distill(run, DistillConfig(methods=["alr", "elr"], sizes=["xs"], epochs=1))
-    (checked,) = check_run(run, get_machine("two-cores"))
+    *before, checked = check_run(run, get_machine("two-cores"))
+    assert [stage.stage for stage in before] == ["train", "extract"]
+    assert all(stage.measured > 0 and stage.predicted > 0 for stage in before)
     assert checked.bundles == ["alr-xs", "elr-xs"]
     assert checked.students == checked.together == 4
     assert checked.measured > 0
@@ -57,7 +59,7 @@ def test_seconds_are_held_against_the_record(run_copy):
 
 
 def test_a_run_without_students_cannot_be_checked(tmp_path):
-    with pytest.raises(UserError, match="no finished students"):
+    with pytest.raises(UserError, match="no finished stage"):
         check_run(RunDir(tmp_path), get_machine("two-cores"))
 
 

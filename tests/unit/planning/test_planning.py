@@ -4,7 +4,6 @@ import pytest
 
 from attnreplace.config import RunConfig
 from attnreplace.distill.config import DistillConfig
-from attnreplace.distill.passes import BYTES_PER_PARAMETER
 from attnreplace.errors import UserError
 from attnreplace.planning.advice import advice
 from attnreplace.planning.corpora import config_counts, preset_counts
@@ -91,12 +90,13 @@ def test_families_are_planned_where_they_have_a_form():
 
 def test_little_memory_makes_passes_and_says_so():
     student = max(plan().students, key=lambda s: s.parameters)
-    small = dataclasses.replace(MACHINE, memory=4.1 * student.parameters * BYTES_PER_PARAMETER)
+    small = dataclasses.replace(MACHINE, memory=4.1 * student.memory)
     made = plan(small)
     assert made.passes == 3  # six students, two at a time
     assert any("3 passes" in line for line in advice(made))
     assert plan(dataclasses.replace(small, devices=3)).passes == 1
-    assert plan(dataclasses.replace(small, devices=3), placement="data").passes == 3
+    # Devices that share batches hold whole gradients: one student at a time.
+    assert plan(dataclasses.replace(small, devices=3), placement="data").passes == 6
 
 
 def test_a_student_without_room_and_a_full_disk_are_said():

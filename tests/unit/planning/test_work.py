@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -5,7 +7,15 @@ from torch.utils.flop_counter import FlopCounterMode
 from attnreplace.evaluate.cost import decoder_flops, encoder_flops
 from attnreplace.planning.corpora import SplitCounts
 from attnreplace.planning.teachers import Vocabulary, empty_model, teacher_shape
-from attnreplace.planning.work import student_epoch, student_products, teacher_forward
+from attnreplace.planning.work import (
+    GPU_BYTES,
+    UPDATE_BYTES,
+    WHOLE_BYTES,
+    student_epoch,
+    student_products,
+    teacher_forward,
+    update_bytes,
+)
 from attnreplace.students import StudentConfig, build_student
 from attnreplace.teacher.build import TeacherConfig, build_teacher
 
@@ -52,7 +62,7 @@ def test_a_students_operations_are_nearly_those_that_are_counted(form, groups, h
     axis = "source" if form == "sentence" else "target"
     # Sums over the weights come on top: little where there are many sentences.
     assert sum(student_products(config, counts, axis)) == pytest.approx(forward, rel=0.15)
-    planned = student_epoch(config, counts, NOTHING, axis, 1).flops
+    planned = student_epoch(config, counts, NOTHING, axis, 1, UPDATE_BYTES).flops
     assert planned == pytest.approx(counter.get_total_flops(), rel=0.2)
 
 
@@ -88,20 +98,25 @@ def test_a_mixers_operations_are_nearly_those_that_are_counted(family, form, gro
     counts = SplitCounts(pairs=4, source=20 if cross else 32, target=32, longer=32)
     axis = "source" if form == "sentence" else "target"
     assert sum(student_products(config, counts, axis)) == pytest.approx(forward, rel=0.2)
-    work = student_epoch(config, counts, NOTHING, axis, 1)
+    work = student_epoch(config, counts, NOTHING, axis, 1, UPDATE_BYTES)
     assert work.flops == pytest.approx(counter.get_total_flops(), rel=0.2)
     # Hidden layers are computed for tokens, not for sentences.
-    pairs = student_epoch(config, SplitCounts(9, 32, 32, 32), NOTHING, axis, 1)
+    pairs = student_epoch(config, SplitCounts(9, 32, 32, 32), NOTHING, axis, 1, UPDATE_BYTES)
     assert (
-        pairs.traffic == student_epoch(config, SplitCounts(4, 32, 32, 32), NOTHING, axis, 1).traffic
+        pairs.traffic
+        == student_epoch(config, SplitCounts(4, 32, 32, 32), NOTHING, axis, 1, UPDATE_BYTES).traffic
     )
 
 
 def test_updates_cost_for_parameters_and_tokens_for_products():
     config = StudentConfig(family="shallow_ff", d_model=8, d_out=8, positions=5, hidden=4)
-    few = student_epoch(config, SplitCounts(10, 50, 50, 50), NOTHING, "source", 2)
-    more_updates = student_epoch(config, SplitCounts(10, 50, 50, 50), NOTHING, "source", 4)
-    more_tokens = student_epoch(config, SplitCounts(20, 100, 100, 100), NOTHING, "source", 2)
+    few = student_epoch(config, SplitCounts(10, 50, 50, 50), NOTHING, "source", 2, UPDATE_BYTES)
+    more_updates = student_epoch(
+        config, SplitCounts(10, 50, 50, 50), NOTHING, "source", 4, UPDATE_BYTES
+    )
+    more_tokens = student_epoch(
+        config, SplitCounts(20, 100, 100, 100), NOTHING, "source", 2, UPDATE_BYTES
+    )
     assert (more_updates.flops, more_updates.weights) == (few.flops, 2 * few.weights)
     assert (more_tokens.flops, more_tokens.weights) == (2 * few.flops, few.weights)
 
@@ -110,3 +125,12 @@ def test_shapes_of_well_known_models_have_their_parameters():
     for name, billions in (("1b", 1.24), ("3b", 3.34)):
         parameters = sum(p.numel() for p in empty_model(teacher_shape(name)).parameters())
         assert parameters / 1e9 == pytest.approx(billions, abs=0.02)
+
+
+def test_what_a_parameter_moves_goes_by_where_its_gradient_is():
+    config = StudentConfig(family="shallow_ff", d_model=4, d_out=4, positions=4, hidden=2)
+    prefix = dataclasses.replace(config, form="prefix")
+    assert update_bytes(config, gpu=False, within=True) == UPDATE_BYTES
+    assert update_bytes(config, gpu=False, within=False) == WHOLE_BYTES
+    assert update_bytes(prefix, gpu=False, within=True) == WHOLE_BYTES
+    assert update_bytes(config, gpu=True, within=False) == GPU_BYTES
