@@ -15,9 +15,9 @@ TINY = "bert-tiny"
 TINY_RECIPE = {
     "epochs": 6,
     # Small batches: what is learnt first, where to look, takes updates rather than text.
-    "batch_size": 8,
+    "batch_size": 16,
     "learning_rate": 3e-3,
-    "warmup_steps": 200,
+    "warmup_steps": 100,
     "beta2": 0.98,
 }
 

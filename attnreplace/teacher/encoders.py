@@ -158,7 +158,7 @@ MODELS: dict[str, dict[str, Named]] = {
         # attention begins as next to nothing beside the residual.
         "bert-tiny": Named(
             BertConfig,
-            _SMALL | _ATTENTION | _TEXT | {"layers": 2, "max_length": 32},
+            _SMALL | _ATTENTION | _TEXT | {"layers": 2, "max_length": 16},
             {"initializer_range": 0.1},
         ),
         "gmlp": Named(GMLPTextConfig, _GATED | _TEXT | {"spatial": "toeplitz"}),

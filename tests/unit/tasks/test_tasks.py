@@ -31,7 +31,7 @@ def test_masked_tokens_without_a_model_have_a_small_one_and_its_recipe():
     assert (named.teacher.model, named.teacher.layers) == ("bert", 4)
     assert default.training.batch_size < named.training.batch_size
     wider = RunConfig.from_dict({"data": {"task": "mlm"}, "teacher": {"d_model": 32}})
-    assert (wider.teacher.d_model, wider.teacher.max_length) == (32, 32)
+    assert (wider.teacher.d_model, wider.teacher.max_length) == (32, 16)
     assert library_config("text", default.teacher).initializer_range == 0.1
 
 
