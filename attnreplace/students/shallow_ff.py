@@ -118,15 +118,20 @@ class ShallowFF(Student):
     def product_dtype(self, x: Tensor) -> torch.dtype:
         """The dtype of the matrix products: autocast's where it is on (but float64 stays)."""
         device, own = x.device.type, self.weight_in.dtype
-        if torch.is_autocast_enabled(device) and own != torch.float64:
+        if autocasts(device) and own != torch.float64:
             return torch.get_autocast_dtype(device)
         return own
+
+
+def autocasts(device: str) -> bool:
+    """Whether autocast is on; the meta device, on which shapes are counted, has none."""
+    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
 
 
 def without_autocast(x: Tensor) -> AbstractContextManager[object]:
     """Where every product has the dtype of its operands: students cast what they want cast."""
     device = x.device.type
-    if torch.is_autocast_enabled(device):
+    if autocasts(device):
         return torch.autocast(device, enabled=False)
     return nullcontext()
 
