@@ -4,11 +4,13 @@ What a stage costs does not depend on what the teacher has learnt. The corpus is
 cut into so few pieces that sentences are about as long as in IWSLT 2017: 24 tokens in the mean.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from attnreplace.activations.extract import ExtractConfig, extract
 from attnreplace.data.corpora import DataConfig, load_corpus
+from attnreplace.data.corpus import Pairs
 from attnreplace.data.tokenizer import train_tokenizer
 from attnreplace.rundir import RunDir, write_json
 from attnreplace.teacher.build import build_teacher, teacher_config
@@ -34,10 +36,7 @@ def untrained_run(
         return run
     corpus = load_corpus(DataConfig(pair=PAIR, train_size=pairs, validation_size=validation))
     data = folder / "corpus"
-    data.mkdir(parents=True)
-    for split, text in {"train": corpus.train, "validation": corpus.validation}.items():
-        for language, lines in zip(PAIR.split("-"), (text.source, text.target), strict=True):
-            (data / f"{split}.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_corpus(data, {"train": corpus.train, "validation": corpus.validation})
     tokenizer = train_tokenizer(corpus.train.source + corpus.train.target, VOCABULARY)
     config = teacher_config(preset, vocab_size=VOCABULARY, **shape)
     run.update_config(data=DataConfig(data_dir=str(data), pair=PAIR), teacher=config)
@@ -47,6 +46,14 @@ def untrained_run(
     limit = {"config": {"teacher": {"max_length": config.max_length}}}
     write_json(run.teacher / "training.json", limit)
     return run
+
+
+def write_corpus(folder: Path, splits: Mapping[str, Pairs]) -> None:
+    """Write pairs of `PAIR` as a folder that `--data-dir` takes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for split, text in splits.items():
+        for language, lines in zip(PAIR.split("-"), (text.source, text.target), strict=True):
+            (folder / f"{split}.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def extracted_run(folder: Path, pairs: int, sites: list[str], **options: Any) -> RunDir:

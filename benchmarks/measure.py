@@ -8,7 +8,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -109,26 +109,52 @@ def in_turn(
     Returns:
         Seconds of every call of `baseline`, and of `ours`.
     """
-    taken: tuple[list[float], list[float]] = ([], [])
-    for call in (baseline, ours):
+    calls = {"baseline": baseline, "ours": ours}
+    taken = all_in_turn(calls, seconds=seconds, most=most, before=before)
+    return taken["baseline"], taken["ours"]
+
+
+def all_in_turn(
+    calls: Mapping[str, Callable[[], object]],
+    *,
+    seconds: float,
+    most: int = 15,
+    before: Callable[[], object] = lambda: None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, list[float]]:
+    """Time any number of calls in rounds, one after the other.
+
+    Args:
+        calls: each called once before the clock runs.
+        seconds: time to spend, about; `MIN_PAIRS` rounds are taken whatever they cost.
+        most: rounds at most.
+        before: done before each call, off the clock.
+        clock: gives seconds; `time.process_time` where others use the machine too.
+
+    Returns:
+        Seconds of every call, by name.
+    """
+    taken: dict[str, list[float]] = {name: [] for name in calls}
+    for call in calls.values():
         before()
         call()
     gc.collect()
-    until = time.perf_counter() + seconds
-    while len(taken[0]) < MIN_PAIRS or (len(taken[0]) < most and time.perf_counter() < until):
-        for times, call in zip(taken, (baseline, ours), strict=True):
+    until, rounds = clock() + seconds, 0
+    while rounds < MIN_PAIRS or (rounds < most and clock() < until):
+        for name, call in calls.items():
             before()
-            times.append(timed(call))
+            taken[name].append(timed(call, clock))
+        rounds += 1
     return taken
 
 
-def timed(call: Callable[[], object]) -> float:
+def timed(call: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
     """Seconds that a call takes."""
     synchronize()
-    start = time.perf_counter()
+    start = clock()
     call()
     synchronize()
-    return time.perf_counter() - start
+    return clock() - start
 
 
 def python(*arguments: str | os.PathLike[str]) -> tuple[float, str]:
