@@ -35,6 +35,7 @@ NAMES = {
     "tiny-m": "tiny M",
 }
 PLACES = {"sentence": "encoder", "prefix": "decoder", "per-query": "cross"}
+UNITS = {"h": 3600.0, "min": 60.0, "s": 1.0, "ms": 1e-3}
 NOTHING = "\N{EN DASH}"
 """Where there is no figure."""
 LARGER = {"shallow L": ("shallow_ff", "l"), "shallow XL": ("shallow_ff", "xl")}
@@ -151,7 +152,7 @@ def _timed(results: Results, system: str, shape: Shape, what: str) -> str:
         return NOTHING
     text = duration(cost.seconds)
     if system != ATTENTION:
-        text += f" ({_times(results.ratio(system, shape, what) or 0)})"
+        text += f" ({times(results.ratio(system, shape, what) or 0)})"
     return _marked(text, cost)
 
 
@@ -159,7 +160,8 @@ def _marked(text: str, cost: Cost) -> str:
     return text if cost.measured else f"*{text}*"
 
 
-def _times(ratio: float) -> str:
+def times(ratio: float) -> str:
+    """How many times as much: "0.42", "3.1", "12.5"."""
     return f"{ratio:.2f}" if ratio < 1 else three_digits(ratio) if ratio >= 10 else f"{ratio:.1f}"
 
 
@@ -178,8 +180,8 @@ def _fit_cells(results: Results, system: str, form: str, what: str) -> Sequence[
 
 
 def duration(seconds: float) -> str:
-    """Seconds for a person: "3.21 ms", "1.07 s", "12.5 min"."""
-    for unit, size in (("h", 3600.0), ("min", 60.0), ("s", 1.0)):
-        if seconds >= (2 if size > 1 else 1) * size:
-            return f"{three_digits(seconds / size)} {unit}"
-    return f"{three_digits(1000 * seconds)} ms"
+    """Seconds for a person: "321 µs", "3.21 ms", "1.07 s", "12.5 min"."""
+    for unit, size in (("h", 7200.0), ("min", 120.0), ("s", 1.0), ("ms", 1e-3)):
+        if seconds >= size:
+            return f"{three_digits(seconds / UNITS[unit])} {unit}"
+    return f"{three_digits(1e6 * seconds)} µs"

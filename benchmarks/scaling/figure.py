@@ -1,5 +1,6 @@
 """The figure of the page: parameters, time and error over the length of the sentence."""
 
+import math
 from collections.abc import Callable
 
 from matplotlib.axes import Axes
@@ -18,7 +19,7 @@ WIDTH = 128
 """d_model of the costs."""
 SLOTS = {name: slot for slot, name in enumerate(n for n in SYSTEMS if n != ATTENTION)}
 PANELS = (("sentence", "train", "training step, encoder"), ("prefix", "step", "decoding step"))
-HIGH, GAP, TOP, FOOT = 210, 62, 30, 64
+HIGH, GAP, TOP, FOOT = 210, 62, 30, 88
 
 
 def chart(results: Results) -> Chart:
@@ -34,12 +35,12 @@ def chart(results: Results) -> Chart:
 
 
 def _draw(width: int, results: Results) -> Figure:
-    height = TOP + 2 * HIGH + GAP + FOOT + 40
+    height = TOP + 2 * HIGH + GAP + FOOT
     figure = new_figure(width, height)
     boxes = [(row, column) for row in range(2) for column in range(2)]
     axes = []
     for row, column in boxes:
-        bottom = FOOT + 40 + (1 - row) * (HIGH + GAP)
+        bottom = FOOT + (1 - row) * (HIGH + GAP)
         left = 58 + column * width / 2
         axes.append(
             add_axes(figure, left, bottom, width - left - width / 2 + 76, height - bottom - HIGH)
@@ -68,28 +69,26 @@ def _parameters(axes: Axes, results: Results) -> None:
     for system in SYSTEMS:
         shapes = [Shape("sentence", n, WIDTH) for n in LENGTHS]
         values = [results.size(system, shape, "parameters") for shape in shapes]
-        axes.plot(LENGTHS, values, color=_color(system), marker=_marker(system), **_edge())
+        axes.plot(LENGTHS, values, color=_color(system), marker=_marker(system), **_edge(system))
     _log(axes, count)
 
 
 def _seconds(axes: Axes, results: Results, form: str, what: str, name: str) -> None:
     title(axes, f"{name}, d {WIDTH}", x=-40)
     for system in SYSTEMS:
-        costs = {n: results.cost(system, Shape(form, n, WIDTH), what) for n in LENGTHS}
-        line = [(n, cost.seconds) for n, cost in costs.items() if cost]
-        known = [(n, cost.seconds) for n, cost in costs.items() if cost and cost.measured]
+        costs = [results.cost(system, Shape(form, n, WIDTH), what) for n in LENGTHS]
+        every = [cost.seconds if cost else math.nan for cost in costs]
+        known = [cost.seconds if cost and cost.measured else math.nan for cost in costs]
         color = _color(system)
-        if line:
-            axes.plot(*zip(*line, strict=True), color=color, linestyle=(0, (3, 2)), linewidth=1)
-        if known:
-            axes.plot(*zip(*known, strict=True), color=color, marker=_marker(system), **_edge())
+        axes.plot(LENGTHS, every, color=color, linestyle=(0, (3, 2)), linewidth=1)
+        axes.plot(LENGTHS, known, color=color, marker=_marker(system), **_edge(system))
     _log(axes, duration)
 
 
 def _errors(axes: Axes, results: Results) -> None:
     """Lines of the encoder are whole, those of cross-attention dotted; the smaller width."""
     found = errors(results)
-    width = min(place[0] for rows in found.values() for place in rows)
+    width = min((place[0] for rows in found.values() for place in rows), default=WIDTH)
     title(axes, f"relative error, d {width} (dotted: cross)", x=-40)
     for (group, family, size), rows in found.items():
         line = sorted(
@@ -102,7 +101,7 @@ def _errors(axes: Axes, results: Results) -> None:
                 color=_color(system),
                 marker=_marker(system),
                 linestyle="-" if group == "encoder" else ":",
-                **_edge(),
+                **_edge(system),
             )
     axes.set_ylim(bottom=0)
 
@@ -119,7 +118,8 @@ def _lengths(axes: Axes) -> None:
 
 def _log(axes: Axes, text: Callable[[float], str]) -> None:
     axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator())
+    low, high = axes.get_ylim()
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0,) if high / low > 200 else (1.0, 2.0, 5.0)))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(text(value))))
 
@@ -137,5 +137,6 @@ def _marker(system: str) -> str:
     return "*" if system == ATTENTION else MARKERS[SLOTS[system]]
 
 
-def _edge() -> dict[str, object]:
-    return {"markeredgecolor": LIGHT["paper"], "markeredgewidth": 0.8}
+def _edge(system: str) -> dict[str, object]:
+    size = {"markersize": 10} if system == ATTENTION else {}
+    return {"markeredgecolor": LIGHT["paper"], "markeredgewidth": 0.8} | size

@@ -2,7 +2,7 @@
 
 from attnreplace.activations.schema import readable_bytes
 from attnreplace.report.numbers import count, error
-from benchmarks.scaling.cost_tables import duration
+from benchmarks.scaling.cost_tables import duration, times
 from benchmarks.scaling.quality_tables import errors
 from benchmarks.scaling.results import Results
 from benchmarks.scaling.shapes import ATTENTION, LENGTHS, WIDTHS, Shape, shaped
@@ -17,14 +17,15 @@ def about(results: Results) -> str:
     seconds, quality = results.records["seconds"], results.records["quality"]
     machine, held = seconds["machine"], readable_bytes(int(seconds["training_bytes"]))
     done, all_of_them = results.timed
-    spent = sum(cell["cpu_seconds"] for cell in quality["students"].values())
+    spent = sum(cell["cpu_seconds"] for cell in quality["students"].values()) / 60
+    trained = f"; the {len(results.students)} bundles of students of the second half took "
+    trained += f"{spent:.0f} minutes, their teachers included"
     return (
         f"Measured on {machine['device']} ({machine['processor']}, {machine['threads']} thread, "
         f"torch {machine['versions']['torch']}) in float32, seconds of the processor and not of "
         "the clock on the wall, for other work ran beside it. Of "
         f"{all_of_them} training steps {done} were measured, of students that take at most {held} "
-        f"in training, in {seconds['cpu_seconds'] / 60:.0f} minutes; the students of the second "
-        f"half took {spent / 60:.0f} minutes, their teachers included."
+        f"in training, in {seconds['cpu_seconds'] / 60:.0f} minutes{trained if spent else ''}."
     )
 
 
@@ -72,7 +73,7 @@ def _time(results: Results) -> list[str]:
                 ratio, cost = results.ratio(system, shape, what), results.cost(system, shape, what)
                 if ratio and cost:
                     mark = "" if cost.measured else " (extrapolated)"
-                    ratios.append(f"{word} {ratio:.2g}{mark}")
+                    ratios.append(f"{word} {times(ratio)}{mark}")
             base = results.cost(ATTENTION, shape, what)
             time = f" of {duration(base.seconds)}" if base else ""
             parts.append(

@@ -28,27 +28,34 @@ from benchmarks.scaling.quality_tables import (
 from benchmarks.scaling.results import Results
 from benchmarks.scaling.shapes import FORMS, Shape
 
+
+def shown(table: Table) -> str:
+    """A table as Markdown, or that there is none."""
+    return markdown_table(table) if table[1] else EMPTY
+
+
 BLOCKS: dict[str, Callable[[Results], str]] = {
     "findings": findings,
     "about": about,
-    "parameters": lambda results: markdown_table(parameters_table(results)),
-    "training memory": lambda r: markdown_table(bytes_table(r, "sentence", "training_bytes")),
-    "decoding state": lambda r: markdown_table(bytes_table(r, "prefix", "state_bytes")),
-    "train sentence": lambda r: markdown_table(seconds_table(r, "sentence", "train")),
-    "forward per-query": lambda r: markdown_table(seconds_table(r, "per-query", "forward")),
-    "step prefix": lambda r: markdown_table(seconds_table(r, "prefix", "step")),
-    "crossings": lambda results: markdown_table(crossings_table(results)),
-    "depth": lambda results: markdown_table(depth_table(results)),
+    "parameters": lambda results: shown(parameters_table(results)),
+    "training memory": lambda r: shown(bytes_table(r, "sentence", "training_bytes")),
+    "decoding state": lambda r: shown(bytes_table(r, "prefix", "state_bytes")),
+    "train sentence": lambda r: shown(seconds_table(r, "sentence", "train")),
+    "forward per-query": lambda r: shown(seconds_table(r, "per-query", "forward")),
+    "step prefix": lambda r: shown(seconds_table(r, "prefix", "step")),
+    "crossings": lambda results: shown(crossings_table(results)),
+    "depth": lambda results: shown(depth_table(results)),
     "fits": lambda results: "\n\n".join(
-        f"{words[:1].upper()}{words[1:]}:\n\n{markdown_table(fits_table(results, what))}"
+        f"{words[:1].upper()}{words[1:]}:\n\n{shown(fits_table(results, what))}"
         for what, words in WHATS.items()
     ),
-    "teachers": lambda results: markdown_table(teachers_table(results)),
-    "error by length": lambda results: markdown_table(lengths_table(results)),
-    "error by depth": lambda results: markdown_table(depths_table(results)),
-    "error laws": lambda results: markdown_table(laws_table(results)),
+    "teachers": lambda results: shown(teachers_table(results)),
+    "error by length": lambda results: shown(lengths_table(results)),
+    "error by depth": lambda results: shown(depths_table(results)),
+    "error laws": lambda results: shown(laws_table(results)),
 }
 """What stands in each block of the page."""
+EMPTY = "*Nothing was measured yet.*"
 MARK = re.compile(r"(<!-- begin ([^>]+) -->\n).*?(<!-- end \2 -->)", re.DOTALL)
 
 
@@ -80,5 +87,5 @@ def all_tables(results: Results) -> str:
             tables[f"{place}: {WHATS[what]}"] = seconds_table(results, form, what)
         if form != "sentence":
             tables[f"{place}: bytes to decode"] = bytes_table(results, form, "state_bytes")
-        parts += [f"## {title}\n\n{markdown_table(table)}" for title, table in tables.items()]
+        parts += [f"## {title}\n\n{shown(table)}" for title, table in tables.items()]
     return "\n\n".join(parts) + "\n"

@@ -29,16 +29,18 @@ class Results:
     """All records of a folder."""
 
     def __init__(self, folder: Path) -> None:
-        """Read them.
+        """Read them; without a record of quality there are no students.
 
         Raises:
-            UserError: one is missing.
+            UserError: there is no record of costs.
         """
-        paths = {name: folder / file for name, file in FILES.items()}
-        for path in paths.values():
-            if not path.is_file():
-                raise UserError(f"no {path}; run `python -m benchmarks.scaling` to make it")
-        self.records: dict[str, Any] = {name: read_json(p, dict) for name, p in paths.items()}
+        self.records: dict[str, Any] = {"quality": {"teachers": {}, "students": {}}}
+        for name, file in FILES.items():
+            path = folder / file
+            if path.is_file():
+                self.records[name] = read_json(path, dict)
+            elif name not in self.records:
+                raise UserError(f"no {path}; run `python -m benchmarks.scaling cost` to make it")
         self.counts: Counts = self.records["counts"]["counts"]
 
     def size(self, system: str, shape: Shape, figure: str) -> int:
