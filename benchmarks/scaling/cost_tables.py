@@ -172,7 +172,7 @@ def _fit_cells(results: Results, system: str, form: str, what: str) -> Sequence[
         return [NOTHING] * 4
     out = held_out(points)
     return [
-        f"N^{law.length:.1f} d^{law.width:.1f}",
+        str(law),
         f"{law.residual:.0%}",
         f"{residual(points):.0%}",
         NOTHING if out is None else f"{out:.0%}",

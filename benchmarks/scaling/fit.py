@@ -77,18 +77,24 @@ class PowerLaw:
     """value = factor * N^length * d^width."""
 
     length: float
-    width: float
+    width: float | None
+    """None where all points have the same d."""
     residual: float
     """Median relative error."""
+
+    def __str__(self) -> str:
+        width = "" if self.width is None else f" d^{self.width:.2g}"
+        return f"N^{self.length:.2g}{width}"
 
 
 def power_law(points: Sequence[tuple[int, int, float]]) -> PowerLaw:
     """Least squares of the logarithms, of N, d and a value each."""
     logs = np.log(np.array(points, dtype=float))
-    terms = np.column_stack([np.ones(len(points)), logs[:, :2]])
+    varied = 2 if len(np.unique(logs[:, 1])) > 1 else 1
+    terms = np.column_stack([np.ones(len(points)), logs[:, :varied]])
     factors = np.linalg.lstsq(terms, logs[:, 2])[0]
-    ratios = np.exp(terms @ factors - logs[:, 2])
-    return PowerLaw(float(factors[1]), float(factors[2]), float(np.median(np.abs(ratios - 1))))
+    error = float(np.median(np.abs(np.exp(terms @ factors - logs[:, 2]) - 1)))
+    return PowerLaw(float(factors[1]), float(factors[2]) if varied == 2 else None, error)
 
 
 def _median_error(fit: CostFit, points: Sequence[Point]) -> float:

@@ -68,11 +68,9 @@ def laws_table(results: Results) -> Table:
             for place, row in found.items()
             if place[2] == 1
         ]
-        if len({n for n, _, _ in values}) < 2 or len({d for _, d, _ in values}) < 2:
-            continue
-        law = power_law(values)
-        exponents = f"N^{law.length:+.2f} d^{law.width:+.2f}"
-        rows.append([SERIES[series], str(len(values)), exponents, f"{law.residual:.0%}"])
+        if len({n for n, _, _ in values}) > 1:
+            law = power_law(values)
+            rows.append([SERIES[series], str(len(values)), str(law), f"{law.residual:.0%}"])
     return ["students", "points", "relative error goes as", "median error of that"], rows
 
 

@@ -174,3 +174,7 @@ def test_the_costliest_are_predicted_from_the_others():
 def test_a_power_law_finds_its_exponents():
     law = power_law([(n, d, 3e-9 * n**1.5 * d**2) for n in (25, 50, 100) for d in (64, 128)])
     assert (law.length, law.width, law.residual) == pytest.approx((1.5, 2, 0))
+    assert str(law) == "N^1.5 d^2"
+    law = power_law([(n, 64, 2 * n**0.25) for n in (25, 50, 100)])
+    assert (law.length, law.width) == (pytest.approx(0.25), None)
+    assert str(law) == "N^0.25"
