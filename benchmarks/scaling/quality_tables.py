@@ -68,7 +68,9 @@ def laws_table(results: Results) -> Table:
             for place, row in found.items()
             if place[2] == 1
         ]
-        if len({n for n, _, _ in values}) > 1:
+        widths = {d for _, d, _ in values}
+        # More points than unknowns, or the law has no error to show.
+        if len(values) > 2 + (len(widths) > 1) and len({n for n, _, _ in values}) > 1:
             law = power_law(values)
             rows.append([SERIES[series], str(len(values)), str(law), f"{law.residual:.0%}"])
     return ["students", "points", "relative error goes as", "median error of that"], rows
