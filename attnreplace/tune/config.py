@@ -34,7 +34,7 @@ class TuneConfig(BaseTraining):
     of the model's linear layers, merged into them at the end; needs the library peft) or "all"."""
     lora_rank: int = 8
     """Rank of the adapters."""
-    lora_alpha: float = 16.0
+    lora_alpha: int = 16
     """What they give counts `lora_alpha / lora_rank` times."""
     order: list[str] = field(default_factory=list)
     """Groups of sites whose students set out one after the other, each after an equal share of

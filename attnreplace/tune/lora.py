@@ -31,7 +31,7 @@ class Adapters:
     """Adapters in the linear layers of a model, in place; all else of it is frozen."""
 
     def __init__(
-        self, model: PreTrainedModel, apart: Collection[nn.Module], rank: int, alpha: float
+        self, model: PreTrainedModel, apart: Collection[nn.Module], rank: int, alpha: int
     ) -> None:
         """Put them in.
 

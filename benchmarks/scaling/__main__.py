@@ -74,9 +74,9 @@ def _do(
     else:
         results = Results(records)
         write_text(page, fill(page.read_text(encoding="utf-8"), results))
-        write_text(records / "table.md", all_tables(results))
+        write_text(records / "costs.md", all_tables(results))
         chart(results).save_png(records / "scaling.png")
-        note(f"{page}, {records / 'table.md'} and {records / 'scaling.png'} are written")
+        note(f"{page}, {records / 'costs.md'} and {records / 'scaling.png'} are written")
 
 
 if __name__ == "__main__":

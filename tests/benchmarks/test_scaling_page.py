@@ -25,7 +25,7 @@ def _results():
 def test_the_page_is_as_the_records_say(results):
     page = (ROOT / "docs/scaling.md").read_text(encoding="utf-8")
     assert fill(page, results) == page
-    tables = (RECORDS / "table.md").read_text(encoding="utf-8")
+    tables = (RECORDS / "costs.md").read_text(encoding="utf-8")
     assert all_tables(results) == tables
 
 
