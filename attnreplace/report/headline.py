@@ -33,7 +33,7 @@ def _one_scope(results: Sequence[Result]) -> tuple[str, list[Markup]]:
     titles = {
         "teacher": "Teacher",
         "student": "Best student",
-        "scratch": "From scratch",
+        "scratch": "Not distilled",
         "untrained": "Untrained students",
         "removed": "Attention removed",
     }

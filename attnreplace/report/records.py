@@ -8,6 +8,7 @@ from attnreplace.errors import UserError
 from attnreplace.evaluate.stale import bundle_files, of_former_students
 from attnreplace.report.parsing import parse_record
 from attnreplace.rundir import RunDir, read_json
+from attnreplace.teacher.pretrained_config import PretrainedConfig
 
 
 def load_records(folder: Path) -> list[dict[str, Any]]:
@@ -34,7 +35,7 @@ def current_records(run: RunDir) -> tuple[dict[Path, dict[str, Any]], list[str]]
 
 
 def from_scratch(run: RunDir, others: Sequence[RunDir]) -> list[dict[str, Any]]:
-    """The teachers of other runs, as models trained from scratch beside this run's systems.
+    """The teachers of other runs, as models of their own beside this run's systems.
 
     Args:
         run: its records say which test sets and scores there are to compare with.
@@ -50,6 +51,8 @@ def from_scratch(run: RunDir, others: Sequence[RunDir]) -> list[dict[str, Any]]:
 
 def _teachers(run: RunDir, own: Mapping[Any, Mapping[str, Any]]) -> list[dict[str, Any]]:
     name, found = run.path.resolve().name, []
+    pretrained = isinstance(run.config().teacher, PretrainedConfig)
+    label = f"{name}, {'fine-tuned' if pretrained else 'from scratch'}"
     for record in load_records(run.results):
         setting = _setting(record)
         if record["system"]["kind"] != "teacher" or setting not in own:
@@ -59,7 +62,6 @@ def _teachers(run: RunDir, own: Mapping[Any, Mapping[str, Any]]) -> list[dict[st
                 f"the test set {record['test_set']} of {run.path} is another one, or is read "
                 "otherwise, than that of this run; evaluate both on the same data"
             )
-        label = f"{name}, from scratch"
         system = record["system"] | {"kind": "scratch", "name": f"scratch-{name}", "label": label}
         found.append(record | {"system": system})
     if not found:

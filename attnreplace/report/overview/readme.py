@@ -86,7 +86,7 @@ def readme_section(
 
 def _encoder_table(experiments: Sequence[Experiment], page: str) -> str:
     """A row an experiment: the best system of each kind on its first test set."""
-    columns = {"Teacher": "teacher", "Students": "student", "From scratch": "scratch"}
+    columns = {"Teacher": "teacher", "Students": "student", "Not distilled": "scratch"}
     columns["Removed"] = "removed"
     rows = []
     for one in experiments:
@@ -103,5 +103,5 @@ def _best(trial: Trial, kind: str) -> str:
     if not scored:
         return NOTHING
     system, found = max(scored, key=lambda pair: trial.measure.sign * pair[1].score)
-    name = system.label.removesuffix(", from scratch")
+    name = system.label.rpartition(", ")[0] if kind == "scratch" else system.label
     return found.text if kind in ("teacher", "removed") else f"{found.text} ({name})"

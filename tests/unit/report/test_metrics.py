@@ -23,6 +23,7 @@ from attnreplace.report.selection import best, headline_results, join_seeds, of_
 from attnreplace.report.tables import results_table
 from attnreplace.report.training import best_epoch, teacher_history, teacher_task
 from attnreplace.rundir import RunDir, write_json
+from attnreplace.teacher.pretrained_config import PretrainedConfig
 
 every_metric = pytest.mark.parametrize("metric", ["accuracy", "perplexity", "similarity"])
 
@@ -223,6 +224,9 @@ def test_models_from_scratch_stand_after_the_teacher(made: SimpleNamespace, tmp_
     assert "gmlp, from scratch: 97.20 %." in plain(headline(results))
     text = write_report(run, [other]).read_text(encoding="utf-8")
     assert text.count("gmlp, from scratch") >= 4
+    other.update_config(teacher=PretrainedConfig("gmlp-base"))
+    (record,) = from_scratch(run, [other])
+    assert record["system"]["label"] == "gmlp, fine-tuned"
 
 
 @pytest.mark.parametrize(
