@@ -98,3 +98,16 @@ def test_the_walk_stops_in_time_with_what_it_has():
     looked.clear()
     assert walk(line(40), within, most=2) == KEEP
     assert walk([KEEP], within, most=5) == KEEP
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_what_was_measured_to_change_nothing_is_looked_at_as_well(allowed):
+    points = frontier({"a": [Option("same", -5, 0.0)]})
+    looked = []
+
+    def within(point: Point) -> bool:
+        looked.append(point)
+        return allowed
+
+    assert walk(points, within, most=8) == (points[0] if allowed else KEEP)
+    assert looked == points
