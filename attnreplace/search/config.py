@@ -1,5 +1,6 @@
 """What is searched for."""
 
+import math
 from dataclasses import dataclass, field
 
 from attnreplace.errors import UserError
@@ -36,8 +37,8 @@ class SearchConfig:
             for name in chosen:
                 if name not in valid:
                     raise UserError(f"search.{what}: unknown {name!r}; valid: {', '.join(valid)}")
-        if not self.max_drop >= 0:
-            raise UserError(f"search.max_drop must not be negative; got {self.max_drop}")
+        if not 0 <= self.max_drop < math.inf:
+            raise UserError(f"search.max_drop must be a number from 0 on; got {self.max_drop}")
         for what, count in (("verify", self.verify), ("sentences", self.sentences)):
             if count < 1:
                 raise UserError(f"search.{what} must be at least 1; got {count}")
