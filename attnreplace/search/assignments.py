@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from transformers import PreTrainedModel
 
 from attnreplace.evaluate.labels import student_label
-from attnreplace.evaluate.specs import canonical, choose, default_systems
+from attnreplace.evaluate.specs import Chosen, canonical, choose, default_systems
 from attnreplace.hosts import Site, host_for
 from attnreplace.search.choose import Option, Point
 from attnreplace.search.outcome import Assignment
@@ -29,13 +29,14 @@ class Assignments:
         Args:
             model: the teacher's.
             bundles: by name.
-            entries: what was measured of each student of these.
+            entries: what was measured of each student of these; one with which the model gives no
+                numbers is no option.
             minimise: of the costs the one that counts.
         """
         self.bundles = bundles
         self.sites = host_for(model).sites(model)
         self._options: dict[tuple[str, str], Option] = {}
-        for entry in entries:
+        for entry in filter(lambda entry: entry.usable, entries):
             assert entry.divergence is not None
             option = Option(entry.bundle, entry.costs[minimise], entry.divergence)
             self._options[entry.bundle, entry.site] = option
@@ -58,7 +59,7 @@ class Assignments:
     def of_system(self, system: str) -> Assignment:
         """One by its specification."""
         parts = choose(system, self.bundles)
-        keys = [(part.bundle, str(site)) for part in parts for site in part.sites]
+        keys = _students(parts)
         options = [self._options[key] for key in keys]
         return {
             "system": canonical(parts),
@@ -70,4 +71,13 @@ class Assignments:
 
     def alone(self) -> list[Assignment]:
         """Every bundle at all of its sites, and those that belong together."""
-        return [self.of_system(system) for system in default_systems(self.bundles)]
+        return [
+            self.of_system(system)
+            for system in default_systems(self.bundles)
+            if self._options.keys() >= {*_students(choose(system, self.bundles))}
+        ]
+
+
+def _students(parts: Sequence[Chosen]) -> list[tuple[str, str]]:
+    """Bundle and site of each."""
+    return [(part.bundle, str(site)) for part in parts for site in part.sites]

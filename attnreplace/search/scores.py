@@ -4,6 +4,7 @@
 another one, of another target, begins with all that is known.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -29,10 +30,21 @@ class StudentScore:
     total: float = 0.0
     """Divergence from the teacher so far, summed over what is predicted, in nats."""
     divergence: float | None = None
-    """The mean, when all batches are done."""
+    """The mean, when all batches are done; infinite where the model gave no numbers."""
     costs: dict[str, int] = field(default_factory=dict)
     """What it costs more than the attention that it replaces, by `search.config.MINIMISED`:
     parameters, microseconds, bytes."""
+
+    @property
+    def usable(self) -> bool:
+        """Whether the model with it predicts something."""
+        return self.divergence is not None and math.isfinite(self.divergence)
+
+    def finish(self, predictions: int) -> None:
+        """Take the mean, after the last batch."""
+        mean = self.total / predictions
+        # Rounding may leave a divergence of nothing a little below it.
+        self.divergence = max(0.0, mean) if math.isfinite(mean) else math.inf
 
 
 class Scores:

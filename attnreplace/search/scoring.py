@@ -85,8 +85,7 @@ def score_students(
                 _add(model, _ask(model, learner, batches[number]), behind, loaded, task)
                 if number + 1 == len(batches):
                     for entry in entries:
-                        # Rounding may leave a divergence of nothing a little below it.
-                        entry.divergence = max(0.0, entry.total / predictions)
+                        entry.finish(predictions)
                 scores.save()
             del loaded  # before the next ones come
 

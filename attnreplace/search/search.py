@@ -122,6 +122,10 @@ class _Search:
             entries,
             self.progress,
         )
+        for entry in entries:
+            if not entry.usable:
+                where = f"{entry.bundle} is left out at {entry.site}"
+                self.progress.note(f"{where}: with it the model gives no numbers")
         known = Assignments(model, self.bundles, entries, self.config.minimise)
         points, teachers = frontier(known.options()), self.verifier.score("")
         verified: dict[Point, Verified] = {}

@@ -1,5 +1,7 @@
 """Assignments as systems that every command takes."""
 
+import math
+
 import pytest
 import torch
 from transformers import BertConfig, BertForMaskedLM
@@ -13,9 +15,12 @@ from attnreplace.splice.bundle import BundleConfig
 from attnreplace.students import student_config
 
 
-@pytest.fixture
-def assignments() -> Assignments:
-    """Of two bundles at three layers, each of costs and divergences of its own."""
+def made(broken: str = "") -> Assignments:
+    """Of two bundles at three layers, each of costs and divergences of its own.
+
+    Args:
+        broken: the site of a student of the smaller ones with which the model gives no numbers.
+    """
     torch.manual_seed(0)
     shape = {"hidden_size": 8, "num_attention_heads": 2, "intermediate_size": 8}
     model = BertForMaskedLM(BertConfig(vocab_size=20, num_hidden_layers=3, **shape))
@@ -27,10 +32,17 @@ def assignments() -> Assignments:
             location = host_for(model).locate(model, site)
             students[str(site)] = student_config(METHODS["alr"], size, location, 6)
             cost, far = (-10, 2.0**site.layer) if size == "s" else (-1, 0.5)
+            far = math.inf if (size, str(site)) == ("s", broken) else far
             entry = StudentScore(name, str(site), "d", divergence=far, costs={"params": cost})
             entries.append(entry)
         bundles[name] = BundleConfig(name, "alr", "shallow_ff", size, 6, students, "t", "k")
     return Assignments(model, bundles, entries, "params")
+
+
+@pytest.fixture
+def assignments() -> Assignments:
+    """All of them in order."""
+    return made()
 
 
 def test_layers_of_several_bundles_are_one_system(assignments: Assignments) -> None:
@@ -56,3 +68,10 @@ def test_options_are_those_of_each_site(assignments: Assignments) -> None:
         ("alr-m", -1),
         ("alr-s", -10),
     ]
+
+
+def test_students_that_give_no_numbers_are_no_options() -> None:
+    assignments = made(broken="encoder.self.1")
+    options = assignments.options()
+    assert [len(options[f"encoder.self.{layer}"]) for layer in range(3)] == [2, 1, 2]
+    assert [one["system"] for one in assignments.alone()] == ["alr-m"]

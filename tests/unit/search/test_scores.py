@@ -1,10 +1,11 @@
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from attnreplace.errors import UserError
-from attnreplace.search.scores import Scores
+from attnreplace.search.scores import Scores, StudentScore
 from attnreplace.splice.bundle import BundleConfig
 from attnreplace.students import StudentConfig
 
@@ -51,3 +52,18 @@ def test_damage_is_one_line(tmp_path: Path, bundle: BundleConfig) -> None:
     scores.path.write_text(text.replace('"total"', '"sum"'))
     with pytest.raises(UserError, match=r"is damaged .*; delete it and search again"):
         Scores(scores.path, OF)
+
+
+def test_what_is_no_number_is_far_from_everything(tmp_path: Path, bundle: BundleConfig) -> None:
+    """And not nearer than all others, as the greater of nothing and no number would be."""
+    for total, mean in ((6.0, 2.0), (-1e-9, 0.0), (math.nan, math.inf), (math.inf, math.inf)):
+        entry = StudentScore("alr-m", "encoder.self.0", "d", total=total)
+        assert not entry.usable
+        entry.finish(3)
+        assert (entry.divergence, entry.usable) == (mean, mean < math.inf)
+    scores = Scores(tmp_path / "scores.json", OF)
+    first, _ = scores.of_bundles({"alr-m": bundle}, {"alr-m": "d"})
+    first.divergence = math.inf
+    scores.save()
+    again = Scores(scores.path, OF).of_bundles({"alr-m": bundle}, {"alr-m": "d"})
+    assert again[0].divergence == math.inf
