@@ -74,7 +74,7 @@ def _expected(axes: Axes, search: Searched) -> None:
     line = [(cost, divergence) for cost, divergence in search.frontier if divergence > 0]
     alone = [one for one in search.alone if _shown(search, one)]
     spots = [(one.cost, one.divergence) for one in alone]
-    heights = [y for _, y in [*line, *spots] if y > 0]
+    heights = [y for _, y in [*line, *spots]] or [1.0]
     axes.set_yscale("log")
     axes.set_ylim(min(heights) / 2, max(heights) * 2)
     axes.yaxis.set_major_locator(LogLocator(numticks=6))
@@ -87,7 +87,7 @@ def _expected(axes: Axes, search: Searched) -> None:
     narrow = axes.bbox.width < 400
     names = [_without_kind(one.label) if narrow else one.label for one in alone]
     labels = [Label(name, (spot,), ALONE) for name, spot in zip(names, spots, strict=True)]
-    place_labels(axes, labels, [*spots, *built], [line])
+    place_labels(axes, labels, [*spots, *(spot for spot in built if spot[1] > 0)], [line])
 
 
 def _measured(axes: Axes, search: Searched) -> None:
@@ -95,7 +95,7 @@ def _measured(axes: Axes, search: Searched) -> None:
     lost = [one.drop for one in search.verified]
     far = FAR * max(search.max_drop, search.measure.step / 2)
     lowest, highest = min([0.0, *lost]), min(max([search.max_drop, *lost]), far)
-    room = 0.16 * (highest - lowest)
+    room = 0.16 * max(highest - lowest, search.measure.step / 10)
     axes.set_ylim(lowest - room, highest + room)
     axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.axhline(search.max_drop, color=LIGHT["muted"], linewidth=1, linestyle=(0, (4, 3)))

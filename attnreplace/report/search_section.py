@@ -1,6 +1,6 @@
 """The page's searches: what was chosen by budget, and among what."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from attnreplace.report.markup import Markup, join, tag
 from attnreplace.report.provenance import simple_table
@@ -25,12 +25,23 @@ def search_section(searches: Sequence[Searched], figures: Markup | None) -> Mark
 
 
 def _fine_print(searches: Sequence[Searched]) -> str:
-    first = searches[0]
-    text = f"Scored on {first.sentences:,} validation examples, greedily where there is decoding."
+    examples = _said(searches, lambda one: f"{one.sentences:,} validation examples")
+    text = f"Scored on {examples}, greedily where there is decoding."
     measured = [one for one in searches if one.minimise != "params"]
     if measured:
-        one = measured[0]
-        lengths = f"{one.source_tokens} tokens"
-        lengths += f" and {one.new_tokens} new ones" if one.measure.name == "bleu" else ""
-        text += f" Time and state: of one example of {lengths}, on {one.device}."
+        text += f" Time and state: of one example of {_said(measured, _workload)}."
     return f"{text} A system that was chosen on these examples is a little flattered by them."
+
+
+def _workload(search: Searched) -> str:
+    new = f" and {search.new_tokens} new ones" if search.measure.name == "bleu" else ""
+    return f"{search.source_tokens} tokens{new}, on {search.device}"
+
+
+def _said(searches: Sequence[Searched], words: Callable[[Searched], str]) -> str:
+    """What is said of searches; where they differ in it, of each."""
+    said = [words(one) for one in searches]
+    if len(set(said)) == 1:
+        return said[0]
+    both = zip(said, searches, strict=True)
+    return "; ".join(f"{text} ({one.cost.word})" for text, one in both)
