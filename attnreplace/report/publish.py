@@ -11,9 +11,11 @@ from attnreplace.errors import UserError
 from attnreplace.evaluate.record import record_path
 from attnreplace.report.parsing import parse_record
 from attnreplace.report.pictures.picture import WITH_TEXT
-from attnreplace.report.records import current_records, from_scratch
+from attnreplace.report.records import current_records, from_scratch, teachers_of
+from attnreplace.report.search import load_searches
 from attnreplace.report.tables import markdown_table
 from attnreplace.rundir import RunDir, read_json, write_json
+from attnreplace.search.outcome import outcome_path
 
 
 def publish(run: RunDir, folder: Path, beside: Sequence[RunDir] = ()) -> Path:
@@ -50,8 +52,9 @@ def publish(run: RunDir, folder: Path, beside: Sequence[RunDir] = ()) -> Path:
         for file in ("config", "history"):
             source = run.students / name / f"{file}.json"
             shutil.copyfile(source, folder / "students" / f"{name}.{file}.json")
-    for path in sorted(run.search.glob("*.json")):
+    for search in load_searches(run, teachers_of(records.values())):
         (folder / "search").mkdir(exist_ok=True)
+        path = outcome_path(run, search.minimise)
         shutil.copyfile(path, folder / "search" / path.name)
     settings = _without_places(run.config().to_dict())
     settings["data"].pop("data_dir", None)

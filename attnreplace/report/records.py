@@ -1,6 +1,6 @@
 """The records of a run, and those of other runs that may stand beside them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,12 @@ def current_records(run: RunDir) -> tuple[dict[Path, dict[str, Any]], list[str]]
     former = {path: r for path, r in records.items() if of_former_students(r, files)}
     current = {path: record for path, record in records.items() if path not in former}
     return current, list(dict.fromkeys(r["system"]["name"] for r in former.values()))
+
+
+def teachers_of(records: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Digests of the teachers of some records."""
+    found = (record.get("digests", {}).get("teacher") for record in records)
+    return {digest for digest in found if digest}
 
 
 def from_scratch(run: RunDir, others: Sequence[RunDir]) -> list[dict[str, Any]]:

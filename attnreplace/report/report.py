@@ -12,7 +12,7 @@ from attnreplace.report.html import Contents, page
 from attnreplace.report.palette import Styles, series_of
 from attnreplace.report.parsing import parse_records
 from attnreplace.report.pictures import load_charts
-from attnreplace.report.records import current_records, from_scratch
+from attnreplace.report.records import current_records, from_scratch, teachers_of
 from attnreplace.report.result import Result
 from attnreplace.report.samples import load_samples
 from attnreplace.report.scopes import scopes_of
@@ -53,7 +53,7 @@ def write_report(run: RunDir, beside: Sequence[RunDir] = ()) -> Path:
     errors = _errors(shown, trainings)
     quality = _quality(join_seeds(shown), styles)
     training = [teacher_chart(teacher_history(run)), students_chart(trainings, styles)]
-    searches = load_searches(run)
+    searches = load_searches(run, teachers_of(records.values()))
     searched = [chart for search in searches if (chart := search_chart(search))]
     contents = Contents(
         name=run.path.resolve().name,

@@ -1,6 +1,6 @@
 """Searches of a run, read and checked, as the page and the console show them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,8 +93,12 @@ class Searched:
         return COSTS[self.minimise]
 
 
-def load_searches(run: RunDir) -> list[Searched]:
+def load_searches(run: RunDir, teachers: Collection[str] = ()) -> list[Searched]:
     """The searches of a run whose students are still there, one a kind of cost.
+
+    Args:
+        run: holds them.
+        teachers: digests of the teachers that count; empty: all.
 
     Raises:
         UserError: a file is broken.
@@ -105,8 +109,10 @@ def load_searches(run: RunDir) -> list[Searched]:
         if path.is_file():
             value = read_json(path, dict)
             files = files or {name: digest_json(file) for name, file in bundle_files(run).items()}
-            bundles = Fields(value, str(path)).need(dict, "bundles")
-            if all(files.get(name) == digest for name, digest in bundles.items()):
+            fields = Fields(value, str(path))
+            bundles, teacher = fields.need(dict, "bundles"), fields.may(str, "teacher_digest")
+            same = all(files.get(name) == digest for name, digest in bundles.items())
+            if same and (not teachers or teacher in teachers):
                 found.append(parse_search(value, str(path)))
     return found
 
@@ -120,6 +126,9 @@ def parse_search(value: Mapping[str, Any], where: str) -> Searched:
     fields = Fields(value, where)
     if fields.need(str, "schema") != SCHEMA:
         raise fields.error(f"of schema {value['schema']!r}, not {SCHEMA!r}")
+    for name, valid in (("minimise", COSTS), ("metric", MEASURES)):
+        if (word := fields.need(str, name)) not in valid:
+            raise fields.error(f"{name} {word!r} is none of {', '.join(valid)}")
     verified = [_assigned(one, where) for one in fields.need(list, "verified")]
     chosen = fields.may(dict, "chosen")
     return Searched(
@@ -130,7 +139,7 @@ def parse_search(value: Mapping[str, Any], where: str) -> Searched:
         sites=fields.need(int, "sites"),
         teacher_score=fields.number("teacher", "score"),
         teacher_cost=fields.number("teacher", "cost"),
-        frontier=tuple((cost, divergence) for cost, divergence in fields.need(list, "frontier")),
+        frontier=tuple(_pair(point, where) for point in fields.need(list, "frontier")),
         verified=tuple(sorted(verified, key=lambda one: one.cost)),
         alone=tuple(_assigned(one, where) for one in fields.need(list, "alone")),
         chosen=_assigned(chosen, where) if chosen else None,
@@ -186,6 +195,12 @@ def search_sentence(search: Searched) -> str:
         f"{after}, {measure.word} {measure.text(search.teacher_score)} → "
         f"{measure.text(chosen.score)}."
     )
+
+
+def _pair(point: Any, where: str) -> tuple[float, float]:
+    values = point if isinstance(point, list) else []
+    fields = Fields(dict(zip(("cost", "divergence"), values, strict=False)), where)
+    return fields.number("cost"), fields.number("divergence")
 
 
 def _assigned(value: Any, where: str) -> Assigned:

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from attnreplace.config import RunConfig
 from attnreplace.report.publish import publish
 from attnreplace.rundir import RunDir, write_json
+from attnreplace.search.outcome import SCHEMA, outcome_path
 
 
 def test_no_place_of_this_machine_is_published(tmp_path: Path, made: SimpleNamespace) -> None:
@@ -16,3 +17,20 @@ def test_no_place_of_this_machine_is_published(tmp_path: Path, made: SimpleNames
     files = [folder / "config.toml", folder / "teacher.json"]
     texts = [file.read_text(encoding="utf-8") for file in files]
     assert all("mini" in text and str(tmp_path) not in text for text in texts)
+
+
+def test_of_searches_only_outcomes_are_published(tmp_path: Path, made: SimpleNamespace) -> None:
+    run, found = RunDir(tmp_path / "run"), []
+    made.write_records(run, [record := made.record("teacher", None, None, 30.0)], sentences=3)
+    outcome = {
+        "schema": SCHEMA, "minimise": "params", "max_drop": 0.5, "metric": "bleu",
+        "sentences": 500, "sites": 6, "teacher": {"score": 30.0, "cost": 1_200_000},
+        "frontier": [[0, 0.0]], "verified": [], "alone": [], "chosen": None, "chosen_cost": None,
+        "source_tokens": 12, "new_tokens": 20, "device": "cpu", "bundles": {},
+    }  # fmt: skip
+    write_json(run.search / "scores.json", {})
+    for place, teacher in enumerate(("another", record["digests"]["teacher"])):
+        write_json(outcome_path(run, "params"), outcome | {"teacher_digest": teacher})
+        folder = publish(run, tmp_path / str(place)).parent
+        found.append([path.name for path in folder.glob("search/*")])
+    assert found == [[], ["params.json"]]

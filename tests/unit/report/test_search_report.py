@@ -85,6 +85,28 @@ def test_where_nothing_is_cheaper_there_is_no_figure(outcome: dict[str, Any]) ->
     assert "No student is cheaper in parameters" in search_section([search], None)
 
 
+def test_a_figure_of_students_that_lose_nothing(outcome: dict[str, Any]) -> None:
+    """In which there is neither a height above, nor below."""
+    perfect = verified(2, -40, 0.0, 35.8)
+    changes = {"max_drop": 0.0, "frontier": [[-40, 0.0]], "verified": [perfect], "alone": [perfect]}
+    chart = search_chart(parse_search(outcome | changes | {"chosen": perfect}, "here"))
+    assert chart is not None
+    assert {"35.8", "teacher 35.8"} <= set(texts(chart.svg(WIDE)))
+
+
+def test_what_searches_differ_in_is_said_of_each(outcome: dict[str, Any]) -> None:
+    one = parse_search(outcome, "here")
+    other = parse_search(outcome | {"minimise": "latency"}, "here")
+    text = search_section([one, other], None)
+    assert "Scored on 500 validation examples, greedily" in text
+    assert "of one example of 12 tokens and 20 new ones, on cpu." in text
+    fewer = parse_search(outcome | {"minimise": "latency", "sentences": 100}, "here")
+    longer = parse_search(outcome | {"minimise": "state", "source_tokens": 30}, "here")
+    text = search_section([one, fewer, longer], None)
+    assert "500 validation examples (parameters); 100 validation examples (latency); 500" in text
+    assert "12 tokens and 20 new ones, on cpu (latency); 30 tokens and 20" in text
+
+
 def test_searches_among_former_students_are_left_out(
     outcome: dict[str, Any], tmp_path: Any
 ) -> None:
@@ -93,6 +115,10 @@ def test_searches_among_former_students_are_left_out(
     outcome["bundles"] = {"alr-s": digest_json({"name": "alr-s"})}
     write_json(outcome_path(run, "params"), outcome)
     assert [one.minimise for one in load_searches(run)] == ["params"]
+    # Of a teacher that results are of, where there are any.
+    outcome["teacher_digest"] = "one"
+    write_json(outcome_path(run, "params"), outcome)
+    assert len(load_searches(run, {"one"})) == 1 and not load_searches(run, {"another"})
     write_json(run.students / "alr-s" / "config.json", {"name": "alr-s", "seed": 2})
     assert load_searches(run) == []
 
@@ -102,3 +128,9 @@ def test_broken_outcomes_are_named(outcome: dict[str, Any]) -> None:
         parse_search(outcome | {"teacher": {}}, "here")
     with pytest.raises(UserError, match="of schema 'other'"):
         parse_search(outcome | {"schema": "other"}, "here")
+    with pytest.raises(UserError, match="metric 'speed' is none of bleu"):
+        parse_search(outcome | {"metric": "speed"}, "here")
+    with pytest.raises(UserError, match="minimise 'speed' is none of params"):
+        parse_search(outcome | {"minimise": "speed"}, "here")
+    with pytest.raises(UserError, match="here: divergence is missing"):
+        parse_search(outcome | {"frontier": [[1]]}, "here")
