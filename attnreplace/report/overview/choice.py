@@ -45,6 +45,11 @@ class Choice:
         """Sort key: what is replaced, by what, how it was trained."""
         return self.system.scope.order, nature_place(self.nature), position(self.stage, STAGES)
 
+    @property
+    def merit(self) -> tuple[int, float]:
+        """What is in more of the trials goes before what has a better mean in fewer."""
+        return len(self.differences), self.mean
+
 
 @dataclass(frozen=True)
 class Headline:
@@ -61,8 +66,7 @@ class Headline:
     def choices(self) -> list[Choice]:
         """Attention removed, and of each kind and stage the system with the best mean score.
 
-        All of them replace every layer. What was evaluated in more of the trials goes before what
-        has a better score in fewer.
+        All of them replace every layer.
         """
         best: dict[tuple[Scope, str, str], Choice] = {}
         results = {s: (t, r[0]) for t in self.trials for s, r in t.systems.items()}
@@ -75,7 +79,7 @@ class Headline:
                 nature = REMOVED if result.kind == REMOVED else result.nature
                 one = Choice(system, nature, stage_of(result), known)
                 key = system.scope, one.nature, one.stage
-                best[key] = max(best.get(key, one), one, key=lambda c: (len(c.differences), c.mean))
+                best[key] = max(best.get(key, one), one, key=lambda c: c.merit)
         return sorted(best.values(), key=lambda choice: choice.place)
 
     @property
@@ -84,7 +88,7 @@ class Headline:
         best: dict[tuple[Scope, str], Choice] = {}
         for choice in self.choices:
             key = choice.system.scope, choice.nature
-            best[key] = max(best.get(key, choice), choice, key=lambda c: c.mean)
+            best[key] = max(best.get(key, choice), choice, key=lambda c: c.merit)
         return list(best.values())
 
 

@@ -57,6 +57,23 @@ def test_what_was_evaluated_for_more_pairs_goes_first(
     assert [choice.system.label for choice in gated] == ["ALR-M gated cross"]
 
 
+def test_a_stage_of_one_pair_does_not_stand_for_all(
+    tmp_path: Path, publishing: SimpleNamespace
+) -> None:
+    for pair in ("de-en", "en-de"):
+        records = publishing.attentionless(pair, 40.0)
+        cross = [publishing.part("cross", "gated")]
+        tuned = publishing.system("student", "ALR-M gated cross", cross, "tuned kl+ce")
+        once = [publishing.record(tuned, 39.0, pair)] if pair == "de-en" else []
+        publishing.publish(tmp_path / pair, [*records, *once])
+    headline = headline_of(load_experiments(tmp_path))
+    assert headline is not None
+    gated = [
+        [c.stage for c in of if c.nature == "gated"] for of in (headline.choices, headline.foremost)
+    ]
+    assert gated == [[ALONE, TUNED], [ALONE]]
+
+
 def test_what_replaces_only_some_layers_stands_for_nothing(
     tmp_path: Path, publishing: SimpleNamespace
 ) -> None:
