@@ -53,6 +53,12 @@ class Experiment:
         return self.folder.name
 
     @property
+    def log(self) -> Path | None:
+        """What is told of all experiments, beside their configurations; None where nothing is."""
+        path = _project(self.folder) / "LOG.md"
+        return path if path.is_file() else None
+
+    @property
     def translates(self) -> bool:
         """Whether it is one of translation."""
         return self.results[0].task == "translation"
@@ -136,8 +142,13 @@ def _source(folder: Path) -> Path | None:
     """
     words = folder.name.split("-")
     names = ["-".join(words[:number]) for number in range(len(words), 0, -1)]
-    paths = [folder.resolve().parent.parent / f"{name}.toml" for name in names]
+    paths = [_project(folder) / f"{name}.toml" for name in names]
     return next((path for path in paths if path.is_file()), None)
+
+
+def _project(folder: Path) -> Path:
+    """The folder beside that of all results, of which `folder` is one."""
+    return folder.resolve().parent.parent
 
 
 @dataclass(frozen=True)

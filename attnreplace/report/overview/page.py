@@ -44,8 +44,7 @@ def results_page(experiments: Sequence[Experiment], page: Path, figure: Chart | 
         figure: of the headline; its file lies beside the page.
     """
     parts = ["# Results", HOW_TO_READ]
-    log = experiments[0].folder.parent.parent / "LOG.md"
-    if log.is_file():
+    if log := experiments[0].log:
         parts.append(f"[The log]({link(log, page)}) says what was tried, failures included.")
     if figure is not None:
         parts += [f"![{figure.title}]({figure.name}.png)", figure.caption]

@@ -28,8 +28,12 @@ def fill_in(readme: Path, section: str) -> str:
     """A README's text with the section between `BEGIN` and `END`.
 
     Raises:
-        UserError: these lines are not there, once each and in this order.
+        UserError: there is no such file, or these lines are not in it, once each and in this order.
     """
+    if not readme.is_file():
+        raise UserError(
+            f"no file {readme}; name the one that holds the lines {BEGIN!r} and {END!r}"
+        )
     text = readme.read_text(encoding="utf-8")
     before, begin, rest = text.partition(f"{BEGIN}\n")
     _, end, after = rest.partition(END)
@@ -77,9 +81,8 @@ def readme_section(
             "Images, masked tokens and texts, the best of each:",
             _encoder_table(others, there),
         ]
-    log = experiments[0].folder.parent.parent / "LOG.md"
     last = f"All tables, and what the kinds are: [{there}]({there})."
-    if log.is_file():
+    if log := experiments[0].log:
         last += f" What was tried, failures included: [the log]({link(log, readme)})."
     return "\n\n".join(part.rstrip("\n") for part in [*parts, last])
 

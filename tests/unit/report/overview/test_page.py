@@ -2,6 +2,8 @@ from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
+
 from attnreplace.report.overview.experiments import load_experiments
 from attnreplace.report.overview.page import results_page
 from attnreplace.report.results_section import NON_CAUSAL_NOTE
@@ -28,6 +30,14 @@ def test_tables_of_the_paper_kinds_and_experiments(published: Path) -> None:
     assert "[The log](../experiments/LOG.md)" in page
     assert "[records](../experiments/results/multi30k-sizes)" in page
     assert "[configuration](../experiments/multi30k-attentionless.toml)" in page
+
+
+def test_the_log_is_found_from_wherever_the_program_is_run(
+    published: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(published)
+    page = results_page(load_experiments(Path(".")), Path("../../docs/results.md"), None)
+    assert "[The log](../experiments/LOG.md)" in page
 
 
 def test_the_papers_tables_hold_its_students_alone(published: Path) -> None:

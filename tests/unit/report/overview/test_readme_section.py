@@ -45,3 +45,8 @@ def test_a_readme_without_the_two_lines_is_an_error(tmp_path: Path, text: str) -
     readme.write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match="needs the lines"):
         fill_in(readme, "new")
+
+
+def test_a_readme_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no file .*README\.md; name the one"):
+        fill_in(tmp_path / "README.md", "new")
