@@ -1,5 +1,6 @@
 """How a spliced model is tuned."""
 
+import re
 from dataclasses import dataclass, field
 
 from attnreplace.errors import UserError
@@ -11,6 +12,8 @@ LOSSES = {"kl": 1.0, "ce": 0.3, "hidden": 1.0, "forced": 1.0}
 TRAINED = ("students", "norms", "lora", "all")
 STARTS = ("distilled", "untrained", "scratch")
 TARGETS = ("reference", "teacher")
+NAME = re.compile(r"\w[\w.@-]*")
+"""A folder's name that is one word in `evaluate.systems`."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,13 @@ class TuneConfig(BaseTraining):
             for name in chosen:
                 if name not in valid:
                     raise UserError(f"tune.{what}: unknown {name!r}; valid: {', '.join(valid)}")
+            if len(set(chosen)) < len(chosen):
+                raise UserError(f"tune.{what} names something twice: {', '.join(chosen)}")
+        if self.name and not NAME.fullmatch(self.name):
+            raise UserError(
+                f"tune.name is {self.name!r}; the folder's name begins with a letter or digit, and "
+                "has only these, '-', '_', '.' and '@'"
+            )
         if not self.losses:
             raise UserError(f"tune.losses is empty; valid: {', '.join(LOSSES)}")
         if self.weights and len(self.weights) != len(self.losses):

@@ -18,6 +18,10 @@ from attnreplace.tune.config import TuneConfig
         {"target_beam": 0},
         {"lora_rank": 0},
         {"lora_alpha": 0.0},
+        {"losses": ["kl", "kl"], "weights": [1.0, 2.0]},
+        {"order": ["encoder", "encoder"]},
+        # Not a folder of its own in `tuned`, or several words to `eval`.
+        *({"name": name} for name in ("..", "a/b", "/a", "a,b", "a+b", " ", "-a")),
     ],
 )
 def test_what_does_not_exist_is_refused(fields):
@@ -45,3 +49,8 @@ def test_summary_says_what_is_not_usual():
     assert TuneConfig(train="lora", lora_rank=4).summary == "tuned kl+ce, LoRA of rank 4"
     scratch = TuneConfig(losses=["ce"], train="all", start="scratch")
     assert scratch.summary == "ce, all weights, from scratch"
+
+
+def test_names_may_be_those_that_follow_from_what_is_done():
+    for name in ("final", "alr-m@0.2-3-kl-ce-encoder.decoder-seed2", "größer_2"):
+        assert TuneConfig(name=name).name == name
