@@ -178,7 +178,9 @@ class TuningLearner(Learner):
         for site, output in self._outputs.tensors.items():
             location, method = self._places[site], self._methods[site]
             names = location.tensor_names
-            roles = {role: self._capture.tensors[names[role]] for role in method.roles}
+            found = {role: self._capture.tensors[names[role]] for role in method.roles}
+            # Autocast, under which some were made, is not what they are read under.
+            roles = {role: tensor.to(self.teacher.dtype) for role, tensor in found.items()}
             with torch.no_grad():
                 _, target = method.cut(location, roles)
             errors.append(relative_error(output, target, real[location.axis]))

@@ -231,6 +231,17 @@ def test_encoders_are_tuned_and_evaluated(encoder_runs, tmp_path, kind):
     assert tuned["digests"]["bundle"] != records["alr-xs"]["digests"]["bundle"]
 
 
+def test_every_method_is_tuned_in_bfloat16(encoder_runs, tmp_path):
+    run = RunDir(tmp_path / "run")
+    shutil.copytree(encoder_runs["mlm"].path, run.path)
+    methods = ["alr", "alrr", "elr"]
+    distill(run, DistillConfig(methods=methods, sizes=["xs"], epochs=1))
+    for method in methods:
+        config = TuneConfig(system=f"{method}-xs", losses=["kl", "hidden", "forced"], epochs=1)
+        folder = tune(run, dataclasses.replace(config, precision="bf16"))
+        assert 0 < tuned_record(run, folder.name)["best"]["train_loss"] < 100
+
+
 def test_tuned_models_are_evaluated_until_they_are_others(own):
     tune(own, dataclasses.replace(CONFIG, name="one", epochs=1))
     config = EvalConfig(beams=[1], test_sets=["test"], cost=False, baselines=False)
