@@ -198,7 +198,7 @@ def search_sentence(search: Searched) -> str:
 
 
 def _pair(point: Any, where: str) -> tuple[float, float]:
-    values = point if isinstance(point, list) else []
+    values = point if isinstance(point, list | tuple) else []
     fields = Fields(dict(zip(("cost", "divergence"), values, strict=False)), where)
     return fields.number("cost"), fields.number("divergence")
 
