@@ -134,6 +134,10 @@ def write_model(
         UserError: the disk is full.
     """
     shutil.rmtree(temporary, ignore_errors=True)
+    # Cutting over-long sentences leaves its settings in a tokenizer.
+    if (backend := getattr(reader, "backend_tokenizer", None)) is not None:
+        backend.no_truncation()
+        backend.no_padding()
     try:
         model.save_pretrained(temporary)
         if reader is not None:

@@ -110,6 +110,11 @@ def test_what_is_chosen_can_be_used_everywhere(known):
     model = load_spliced_pretrained(known.search / "params")
     assert count_parameters(model) == outcome["chosen_cost"]
     assert outcome["chosen_cost"] - outcome["teacher"]["cost"] == chosen["cost"]
+    # Validation cut sentences, which is no setting of the tokenizer.
+    there = [
+        read_json(folder / "tokenizer.json") for folder in (known.teacher, known.search / "params")
+    ]
+    assert there[0] == there[1]
     config = RunConfig.load(known.search / "params.toml")
     assert config.evaluate.systems == [chosen["system"]]
     assert config.distill == known.config().distill

@@ -135,11 +135,7 @@ class TranslationLearner(Learner):
         return {"validation_loss": loss / max(1, tokens), "validation_bleu": bleu}
 
     def record(self, model: PreTrainedModel) -> dict[str, Any]:
-        """Pairs left out, parameters without the embeddings; tidies up the tokenizer."""
-        # Cutting over-long sentences in the validation leaves its settings in the tokenizer.
-        if (backend := getattr(self.reader, "backend_tokenizer", None)) is not None:
-            backend.no_truncation()
-            backend.no_padding()
+        """Pairs left out, parameters without the embeddings."""
         record: dict[str, Any] = {
             "dropped": {"train": self.dropped, "reason": f"over {self.limit} tokens"}
         }
