@@ -77,6 +77,11 @@ class TuneConfig(BaseTraining):
             )
         if not self.losses:
             raise UserError(f"tune.losses is empty; valid: {', '.join(LOSSES)}")
+        if self.losses == ["forced"] and self.train != "students":
+            raise UserError(
+                'tune.losses "forced" alone reaches students only; leave tune.train at "students", '
+                "or add another loss"
+            )
         if self.weights and len(self.weights) != len(self.losses):
             raise UserError(
                 f"tune.weights has {len(self.weights)} numbers for {len(self.losses)} losses; "

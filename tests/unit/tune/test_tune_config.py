@@ -20,6 +20,9 @@ from attnreplace.tune.config import TuneConfig
         {"lora_alpha": 0.0},
         {"losses": ["kl", "kl"], "weights": [1.0, 2.0]},
         {"order": ["encoder", "encoder"]},
+        # Nothing else would get a gradient.
+        {"losses": ["forced"], "train": "norms"},
+        {"losses": ["forced"], "train": "all"},
         # Not a folder of its own in `tuned`, or several words to `eval`.
         *({"name": name} for name in ("..", "a/b", "/a", "a,b", "a+b", " ", "-a")),
     ],
