@@ -16,7 +16,8 @@ from attnreplace.students import KINDS
 from attnreplace.tune.folder import TUNED
 
 REMOVED = "removed"
-STAGES = ("each layer alone", "tuned as a whole", "from scratch")
+SCRATCH = "from scratch"
+STAGES = ("each layer alone", "tuned as a whole", SCRATCH)
 """How students came to be: from the teacher's activations; trained in the spliced model, after that
 or at once; with a whole model, nothing of which was ever trained."""
 
@@ -113,7 +114,7 @@ def stage_of(result: Result) -> str:
         return ""
     if not result.name.startswith(TUNED):
         return STAGES[0]
-    return STAGES[2] if STAGES[2] in result.variant else STAGES[1]
+    return SCRATCH if SCRATCH in result.variant else STAGES[1]
 
 
 def kind_order(result: Result) -> tuple[Any, ...]:

@@ -32,7 +32,7 @@ do not stand beside these: they are of other data, and of another BLEU."""
 KIND_NOTE = """\
 In brackets the difference to the teacher of the same column. Students were trained layer by layer
 on the teacher's activations; where it says “tuned”, the spliced model was trained end to end
-after that."""
+after that; where it says “from scratch” or “from untrained”, instead of that."""
 
 
 def results_page(experiments: Sequence[Experiment], page: Path, figure: Chart | None) -> str:

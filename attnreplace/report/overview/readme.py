@@ -5,7 +5,7 @@ from pathlib import Path
 
 from attnreplace.errors import UserError
 from attnreplace.report.canvas import Chart
-from attnreplace.report.overview.choice import Headline, kind_order
+from attnreplace.report.overview.choice import SCRATCH, Headline, kind_order, stage_of
 from attnreplace.report.overview.experiments import Experiment
 from attnreplace.report.overview.section import link
 from attnreplace.report.overview.trials import (
@@ -17,6 +17,7 @@ from attnreplace.report.overview.trials import (
     Trial,
     joint_table,
 )
+from attnreplace.report.result import Result
 from attnreplace.report.selection import first_test_set
 from attnreplace.report.tables import NOTHING, as_markdown
 
@@ -101,10 +102,15 @@ def _encoder_table(experiments: Sequence[Experiment], page: str) -> str:
 
 def _best(trial: Trial, kind: str) -> str:
     """The best system of a kind: `94.07 % (ELR-M)`."""
-    systems = [system for system in trial.systems if system.kind == kind]
-    scored = [(system, found) for system in systems if (found := trial.find(system))]
+    every = [(system, found) for system in trial.systems if (found := trial.find(system))]
+    scored = [(system, found) for system, found in every if _kind(found.results[0]) == kind]
     if not scored:
         return NOTHING
     system, found = max(scored, key=lambda pair: trial.measure.sign * pair[1].score)
-    name = system.label.rpartition(", ")[0] if kind == "scratch" else system.label
+    name = system.label.rpartition(", ")[0] if system.kind == "scratch" else system.label
     return found.text if kind in ("teacher", "removed") else f"{found.text} ({name})"
+
+
+def _kind(result: Result) -> str:
+    """A system's kind; students whose model was trained from scratch learnt from no teacher."""
+    return "scratch" if stage_of(result) == SCRATCH else result.kind

@@ -28,6 +28,17 @@ def test_the_readme_shows_the_best_of_each_kind(published: Path) -> None:
     assert "(docs/results.png)" in section and "(experiments/LOG.md)" in section
 
 
+def test_students_from_scratch_are_not_distilled(tmp_path: Path) -> None:
+    results = Path(__file__).parents[4] / "experiments" / "results"
+    section = readme_section(
+        load_experiments(results), None, None, tmp_path / "p.md", tmp_path / "r.md"
+    )
+    (row,) = [line for line in section.splitlines() if line.startswith("| [CIFAR-10")]
+    students, others = row.split(" | ")[3:5]
+    assert "tuned" in students and "from scratch" not in students
+    assert others == "47.57 % (amlp)"
+
+
 def test_only_the_part_between_two_lines_is_written(tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
     readme.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", encoding="utf-8")
