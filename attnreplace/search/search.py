@@ -255,10 +255,9 @@ class _Search:
         else:
             record = {key: outcome[key] for key in ("schema", "teacher_digest", "bundles")}
             reader = self.teacher.tokenizer or self.teacher.image_processor
-            former = path.with_suffix(".old")
+            temporary, former = path.with_suffix(".tmp"), path.with_suffix(".old")
             model = self.verifier.model(chosen["system"])
-            write_model(path.with_suffix(".tmp"), folder, former, model, reader, record | chosen)
-            shutil.rmtree(former, ignore_errors=True)
+            write_model(temporary, folder, former, model, reader, record | chosen)
             config = self.run.config()
             evaluate = replace(config.evaluate, systems=[chosen["system"]])
             replace(config, evaluate=evaluate).save(toml)

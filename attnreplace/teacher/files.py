@@ -125,7 +125,7 @@ def write_model(
     Args:
         temporary: where it is written.
         folder: where it goes from there.
-        former: where what was in `folder` stands aside; to be removed by the caller.
+        former: where what was in `folder` stands aside meanwhile.
         model: with the weights to keep.
         reader: its tokenizer or image processor; None: it has none.
         record: how it came to be, as `training.json`.
@@ -154,3 +154,4 @@ def write_model(
     if folder.exists():
         folder.rename(former)
     temporary.rename(folder)
+    shutil.rmtree(former, ignore_errors=True)

@@ -1,7 +1,6 @@
 """The stage `tune`: training a spliced model as a whole."""
 
 import copy
-import shutil
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
@@ -261,10 +260,9 @@ class _Tuning:
             "versions": versions(),
             **loop.record(),
         }
-        former = self.path("old")
         # Not in `tuned`: what a kill leaves half-done must not pass for a model.
-        write_model(self.path("tmp"), self.folder, former, loop.model, None, record)
-        shutil.rmtree(former, ignore_errors=True)
+        temporary, former = self.path("tmp"), self.path("old")
+        write_model(temporary, self.folder, former, loop.model, None, record)
 
 
 def default_name(config: TuneConfig, parts: Sequence[Chosen]) -> str:
