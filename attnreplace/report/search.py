@@ -4,14 +4,13 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from attnreplace.digest import digest_json
-from attnreplace.evaluate.stale import bundle_files
 from attnreplace.report.fields import Fields
 from attnreplace.report.metrics import MEASURES, Measure
 from attnreplace.report.numbers import count, kilobytes, milliseconds
 from attnreplace.rundir import RunDir, read_json
 from attnreplace.search.config import MINIMISED
 from attnreplace.search.outcome import SCHEMA, outcome_path
+from attnreplace.splice.bundle import bundle_digest
 
 
 @dataclass(frozen=True)
@@ -103,17 +102,17 @@ def load_searches(run: RunDir, teachers: Collection[str] = ()) -> list[Searched]
     Raises:
         UserError: a file is broken.
     """
-    found, files = [], None
-    for minimise in MINIMISED:
-        path = outcome_path(run, minimise)
-        if path.is_file():
-            value = read_json(path, dict)
-            files = files or {name: digest_json(file) for name, file in bundle_files(run).items()}
-            fields = Fields(value, str(path))
-            bundles, teacher = fields.need(dict, "bundles"), fields.may(str, "teacher_digest")
-            same = all(files.get(name) == digest for name, digest in bundles.items())
-            if same and (not teachers or teacher in teachers):
-                found.append(parse_search(value, str(path)))
+    paths = [path for name in MINIMISED if (path := outcome_path(run, name)).is_file()]
+    bundles = run.bundles() if paths else []
+    digests = {name: bundle_digest(run.students / name) for name in bundles}
+    found = []
+    for path in paths:
+        value = read_json(path, dict)
+        fields = Fields(value, str(path))
+        known, teacher = fields.need(dict, "bundles"), fields.may(str, "teacher_digest")
+        same = all(digests.get(name) == digest for name, digest in known.items())
+        if same and (not teachers or teacher in teachers):
+            found.append(parse_search(value, str(path)))
     return found
 
 
