@@ -68,8 +68,10 @@ def distill(
     """Train a bundle for every method, family, size, seed and group of sites.
 
     As many students as the memory holds train side by side on one reading of the activations,
-    each with an optimiser of its own, exactly as if it were alone. An interrupted training goes
-    on from its checkpoint. Finished bundles of the same settings are kept.
+    each with an optimiser of its own, as if it were alone. On a CPU torch's threads are shared out
+    among them; a student that has several to itself may come out another by rounding. An
+    interrupted training goes on from its checkpoint. Finished bundles of the same settings are
+    kept.
 
     Students of several jobs, each with a `part` of its own, meet in the run directory: whoever
     finishes last assembles the bundles. Processes that `accelerate launch` or `torchrun` started

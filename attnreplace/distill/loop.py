@@ -17,6 +17,7 @@ from attnreplace.distill.cuts import Example, examples, tensor_names
 from attnreplace.distill.figures import FIGURES_SECONDS, describe, figures, summary
 from attnreplace.distill.objectives import TargetSpread
 from attnreplace.distill.team import Team
+from attnreplace.distill.threads import Threads
 from attnreplace.distill.trainee import Trainee
 from attnreplace.precision import resolved_precision
 from attnreplace.progress import Progress, Task
@@ -98,6 +99,12 @@ class Loop:
     def _active(self) -> list[Trainee]:
         return [trainee for trainee in self.trainees if not trainee.resting]
 
+    def _threads(self) -> Threads:
+        """As many as there are students for, where this process alone trains them on a CPU."""
+        if self.team.count > 1 or self.team.device.type != "cpu":
+            return Threads(1)
+        return Threads(min(torch.get_num_threads(), len(self._active())))
+
     def _crews(self) -> _Crews:
         return _Crews(self._active())
 
@@ -120,18 +127,22 @@ class Loop:
             epoch=counters.epoch,
             skip=counters.batch,
         )
+
+        def update(trainee: Trainee, example: Example) -> None:
+            trainee.update(example, counters.step, total, self.autocast, self.team)
+
         started = time.monotonic()
-        for batch in batches:
-            for trainee, example in crews.feed(batch, self.team):
-                trainee.update(example, counters.step, total, self.autocast, self.team)
-            counters.step += 1
-            counters.batch += 1
-            task.advance(1, **self._figures())
-            now = time.monotonic()
-            counters.seconds += now - started
-            started = now
-            if self._due():
-                self._save()
+        with self._threads() as threads:
+            for batch in batches:
+                threads.each(update, crews.feed(batch, self.team))
+                counters.step += 1
+                counters.batch += 1
+                task.advance(1, **self._figures())
+                now = time.monotonic()
+                counters.seconds += now - started
+                started = now
+                if self._due():
+                    self._save()
 
     @torch.no_grad()
     def _validate(self) -> None:
@@ -140,16 +151,21 @@ class Loop:
         errors: dict[Trainee, Tensor] = {}
         for trainee in trainees:
             trainee.student.eval()
-        for batch in self.source.batches(
+        batches = self.source.batches(
             "validation",
             crews.tensor_names,
             batch_tokens=self.config.batch_tokens,
             # Mixed by length, so that batches hold little padding; the order is of no account.
             seed=0,
-        ):
-            for trainee, example in crews.feed(batch, self.team):
-                error = trainee.error(example, self.autocast) * example.weight
-                errors[trainee] = errors[trainee] + error if trainee in errors else error
+        )
+
+        def weighed(trainee: Trainee, example: Example) -> Tensor:
+            return trainee.error(example, self.autocast) * example.weight
+
+        with self._threads() as threads:
+            for batch in batches:
+                for trainee, error in threads.each(weighed, crews.feed(batch, self.team)):
+                    errors[trainee] = errors[trainee] + error if trainee in errors else error
         self.team.add_up(list(errors.values()))
         for trainee in trainees:
             trainee.end_epoch(float(errors[trainee]) / self.spreads[trainee.cut.name].total)

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor
-from torch.optim.adamw import adamw
 
 from attnreplace.students.row_gradients import Block, taking
 
@@ -29,29 +28,28 @@ class RowwiseAdamW(torch.optim.AdamW):
 
     @torch.no_grad()
     def _take(self, weight: Tensor, at: Block, gradient: Tensor) -> None:
-        state = self.state[weight]
+        state, (group,) = self.state[weight], self.param_groups
         if not state:
             state["step"] = torch.zeros((), device=weight.device)
             state["exp_avg"] = torch.zeros_like(weight)
             state["exp_avg_sq"] = torch.zeros_like(weight)
-        groups, rows = at
-        before = state["step"].clone()
-        if (groups.stop, rows.stop) == weight.shape[:2]:  # the last block
-            state["step"] += 1
-        (group,) = self.param_groups
-        adamw(
+        step = state["step"] + 1
+        # What `step` comes to; its way there sorts all tensors anew, for every block.
+        torch._fused_adamw_(
             [weight[at]],
             [gradient],
             [state["exp_avg"][at]],
             [state["exp_avg_sq"][at]],
             [],
-            [before],
-            fused=True,
-            amsgrad=False,
+            [step],
+            lr=group["lr"],
             beta1=group["betas"][0],
             beta2=group["betas"][1],
-            lr=group["lr"],
             weight_decay=group["weight_decay"],
             eps=group["eps"],
+            amsgrad=False,
             maximize=False,
         )
+        groups, rows = at
+        if (groups.stop, rows.stop) == weight.shape[:2]:  # the last block
+            state["step"].copy_(step)

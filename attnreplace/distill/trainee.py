@@ -71,6 +71,7 @@ class Trainee:
         decay = config.weight_decay if self.modern else 0.0
         self.optimizer = RowwiseAdamW(student.parameters(), lr=self.peak, weight_decay=decay)
         self.weights: dict[str, Tensor] = dict(student.named_parameters())
+        self.parameters = sum(weight.numel() for weight in self.weights.values())
         self.best: dict[str, Tensor] = {}
         if self.modern:
             self.best = {n: weight.detach().clone() for n, weight in self.weights.items()}

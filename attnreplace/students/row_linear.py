@@ -60,5 +60,9 @@ class RowLinear(torch.autograd.Function):
             out[:, count:] = 0
             if count:
                 d_x[groups] += torch.bmm(own, weight[groups, part][:, :count].to(x.dtype))
-                out[:, :count] = torch.bmm(own.transpose(1, 2), x[groups])
+                own = own.transpose(1, 2)
+                if x.dtype == out.dtype:
+                    torch.bmm(own, x[groups], out=out[:, :count])
+                else:
+                    out[:, :count] = torch.bmm(own, x[groups])
         return d_x, gradient.whole, d_bias, None, None, None

@@ -40,6 +40,12 @@ TEACHER = TeacherConfig(
 TRAINING = TrainingConfig(epochs=2, batch_tokens=600, validation_sentences=4, warmup_steps=2)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def one_thread():
+    """So that what is equal is so to the bit, however the work was divided."""
+    torch.set_num_threads(1)
+
+
 class Killed(Exception):
     """Stands for the end of the process at some moment."""
 

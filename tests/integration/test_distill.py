@@ -86,6 +86,16 @@ def test_side_by_side_equals_alone(distilled, run_copy, name):
     assert same(weights(run_copy, name), weights(distilled, name))
 
 
+def test_students_of_several_threads_equal_those_of_one(distilled, run_copy):
+    torch.set_num_threads(3)
+    try:
+        distill(run_copy, CONFIG)
+    finally:
+        torch.set_num_threads(1)
+    for name in ("alr-xs", "alr-s", "aslr-xs", "aslr-s", "elr-xs", "elr-s"):
+        assert same(weights(run_copy, name), weights(distilled, name))
+
+
 def test_several_passes_equal_one(distilled, run_copy):
     distill(run_copy, dataclasses.replace(CONFIG, methods=["alr"], max_students=1))
     for name in ("alr-xs", "alr-s"):
