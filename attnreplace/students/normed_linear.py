@@ -133,8 +133,7 @@ class NormedLinear(torch.autograd.Function):
         rest = z.new_empty(weight.shape[0], 2, weight.shape[1])
         for groups, rows in blocks(weight):
             own = weight[groups, rows]
-            # Cast in one piece: of a part of each row it takes twice as long.
-            columns = own.to(dtype)[:, :, :k].transpose(1, 2)
+            columns = own[:, :, :k].to(dtype).transpose(1, 2)
             pre[groups, :, rows] = torch.bmm(head[groups], columns)
             rest[groups, :, rows] = torch.bmm(affine[groups], own[:, :, k:].transpose(1, 2))
         pre += torch.addcmul(rest[:, 1:] + bias[:, None], rest[:, :1], shift)
