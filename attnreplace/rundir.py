@@ -88,6 +88,11 @@ class RunDir:
         return self.path / "results"
 
     @property
+    def diagnoses(self) -> Path:
+        """One JSON record a system and test set: what its loss is made of."""
+        return self.results / "diagnosis"
+
+    @property
     def report(self) -> Path:
         """What a person looks at."""
         return self.path / "report.html"

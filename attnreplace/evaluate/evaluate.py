@@ -25,12 +25,12 @@ from attnreplace.evaluate.record import (
 )
 from attnreplace.evaluate.scorers import Scorer, Setup, scorers_for
 from attnreplace.evaluate.specs import default_systems
-from attnreplace.evaluate.stale import discard_stale, examples_digest
+from attnreplace.evaluate.stale import digests_of, discard_stale
 from attnreplace.evaluate.systems import Candidate, candidates
 from attnreplace.progress import NullProgress, Progress
 from attnreplace.rundir import RunDir, write_json
 from attnreplace.splice.bundle import load_bundle_config
-from attnreplace.teacher.load import load_teacher
+from attnreplace.teacher.load import Teacher, load_teacher
 from attnreplace.tune.folder import tuned_systems
 from attnreplace.versions import versions
 
@@ -72,13 +72,10 @@ def evaluate(
             "error".
     """
     teacher = load_teacher(run.teacher)
-    specs = (config.systems or None) if bundles is None else bundles
-    if specs is None:
-        there = {name: load_bundle_config(run.students / name) for name in run.bundles()}
-        specs = [*default_systems(there, sites), *tuned_systems(run, sites)]
+    specs = asked_systems(run, config, bundles, sites)
     corpus = run.corpus()
     teacher.require_corpus(corpus)
-    test_sets = _test_sets(config.test_sets, corpus)
+    test_sets = chosen_test_sets(config.test_sets, corpus)
     setup = Setup(teacher, corpus, config)
     scorers = scorers_for(setup, metric)
     if not specs:
@@ -87,8 +84,7 @@ def evaluate(
     run.update_config(evaluate=config)
     stage = _Stage(run, setup, scorers, test_sets, remeasure)
     systems = candidates(teacher, run, specs, config.baselines)
-    for what, count in discard_stale(run, teacher.digest, corpus).items():
-        progress.note(f"records of former {what} are removed from {run.results}: {count}")
+    discard_former(run, teacher, corpus, progress)
     records = []
     for candidate in systems:
         records += stage.evaluate(candidate, progress)
@@ -202,24 +198,15 @@ class _Stage:
         return record_path(self.run.results, system, test_set, scorer.setting)
 
     def _digests(self, candidate: Candidate, test_set: str) -> Digests:
-        teacher, corpus = self.setup.teacher, self.setup.corpus
-        return {
-            "teacher": teacher.digest,
-            "tokenizer": teacher.tokenizer_digest,
-            "data": corpus.digest,
-            "test_set": examples_digest(corpus, test_set),
-            "bundle": candidate.bundle,
-        }
+        return digests_of(self.setup.teacher, self.setup.corpus, test_set, candidate.bundle)
 
     def _inputs(self, candidate: Candidate, test_set: str, scorer: Scorer) -> str:
         """Digest of all that decides a record, its versions and the batches left aside."""
-        # These follow from the sites and from the digests of the bundles.
-        derived = ("variant", "groups", "parts")
         device = self.setup.teacher.model.device.type
         return digest_json(
             {
                 "schema": SCHEMA,
-                "system": {k: v for k, v in candidate.system.items() if k not in derived},
+                "system": candidate.identity,
                 "shapes": candidate.shapes,
                 "seed": candidate.seed,
                 "digests": self._digests(candidate, test_set),
@@ -229,7 +216,31 @@ class _Stage:
         )
 
 
-def _test_sets(chosen: Sequence[str], corpus: AnyCorpus) -> list[str]:
+def discard_former(run: RunDir, teacher: Teacher, corpus: AnyCorpus, progress: Progress) -> None:
+    """Remove the records that a run has outgrown, and say so."""
+    for what, count in discard_stale(run, teacher.digest, corpus).items():
+        progress.note(f"records of former {what} are removed from {run.results}: {count}")
+
+
+def asked_systems(
+    run: RunDir, config: EvalConfig, bundles: Sequence[str] | None, sites: Sequence[str] | None
+) -> Sequence[str]:
+    """The systems that are named; where nobody named any, all of a run's students.
+
+    Args:
+        run: holds them.
+        config: names some, or none.
+        bundles: names in place of those.
+        sites: of the systems that nobody named, those within these groups only; None: all.
+    """
+    specs = (config.systems or None) if bundles is None else bundles
+    if specs is not None:
+        return specs
+    there = {name: load_bundle_config(run.students / name) for name in run.bundles()}
+    return [*default_systems(there, sites), *tuned_systems(run, sites)]
+
+
+def chosen_test_sets(chosen: Sequence[str], corpus: AnyCorpus) -> list[str]:
     """The chosen test sets without repetitions; without any, all that the corpus has.
 
     Raises:

@@ -9,9 +9,10 @@ from typing import Any
 from attnreplace.data.corpora import AnyCorpus
 from attnreplace.data.corpus import Corpus
 from attnreplace.digest import digest_json
-from attnreplace.evaluate.record import remove_record
+from attnreplace.evaluate.record import Digests, remove_record
 from attnreplace.rundir import RunDir, read_json
 from attnreplace.splice.bundle import CONFIG
+from attnreplace.teacher.load import Teacher
 from attnreplace.tune.folder import TUNED, tuned_models, tuned_record
 
 UNTRAINED = "untrained-"
@@ -31,6 +32,24 @@ def examples_digest(corpus: AnyCorpus, test_set: str) -> str:
         return corpus.test_digest(test_set)
     pairs = corpus.tests[test_set]
     return digest_json([pairs.source, pairs.target])
+
+
+def digests_of(teacher: Teacher, corpus: AnyCorpus, test_set: str, bundle: str | None) -> Digests:
+    """What goes into a record.
+
+    Args:
+        teacher: the teacher.
+        corpus: holds the test set.
+        test_set: its name.
+        bundle: digest of trained students; None where there are none.
+    """
+    return {
+        "teacher": teacher.digest,
+        "tokenizer": teacher.tokenizer_digest,
+        "data": corpus.digest,
+        "test_set": examples_digest(corpus, test_set),
+        "bundle": bundle,
+    }
 
 
 def of_former_students(record: Mapping[str, Any], files: Mapping[str, Any]) -> bool:
@@ -75,7 +94,7 @@ def discard_stale(run: RunDir, teacher_digest: str, corpus: AnyCorpus) -> dict[s
     """
     files = bundle_files(run)
     counts: dict[str, int] = {}
-    for path in sorted(run.results.glob("*.json")):
+    for path in sorted([*run.results.glob("*.json"), *run.diagnoses.glob("*.json")]):
         try:
             record = read_json(path, dict)
         except FileNotFoundError:

@@ -59,6 +59,13 @@ class Candidate:
     recipe: str | None = None
     seed: int | None = None
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What of `system` decides a record, besides the digests."""
+        # These follow from the sites and from the digests of the bundles.
+        derived = ("variant", "groups", "parts")
+        return {name: value for name, value in self.system.items() if name not in derived}
+
 
 def candidates(
     teacher: Teacher, run: RunDir, specs: Sequence[str], baselines: bool

@@ -7,16 +7,13 @@ other in one model; of its predictions a single batch is held at a time.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 import torch
-from torch import Tensor
 from transformers import PreTrainedModel
-from transformers.modeling_outputs import BaseModelOutput
 
+from attnreplace.evaluate.forced import Asked, ask, predict
 from attnreplace.hosts import Site
 from attnreplace.progress import Progress, Task
 from attnreplace.search.scores import Scores, StudentScore
@@ -30,20 +27,6 @@ Loaded = tuple[BundleConfig, dict[Site, Student]]
 
 FREE = 0.5
 """The share of the free memory that students may take at a time."""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A batch, and what the teacher predicts."""
-
-    inputs: dict[str, Any]
-    """What the model is called with, on its device."""
-    logits: Tensor
-    """`(..., classes)`."""
-    predicted: Tensor
-    """Which of them count, `(...)` bool."""
-    memory: Tensor | None
-    """What leaves the encoder of an encoder-decoder, `(batch, seq, d_model)`."""
 
 
 def score_students(
@@ -82,7 +65,7 @@ def score_students(
             loaded = {name: load_bundle(students / name) for name in load}
             for number in range(min(entry.batches for entry in entries), len(batches)):
                 behind = [entry for entry in entries if entry.batches <= number]
-                _add(model, _ask(model, learner, batches[number]), behind, loaded, task)
+                _add(model, ask(model, learner, batches[number]), behind, loaded, task)
                 if number + 1 == len(batches):
                     for entry in entries:
                         entry.finish(predictions)
@@ -101,40 +84,10 @@ def _add(
     for entry in entries:
         site, (config, students) = Site.parse(entry.site), loaded[entry.bundle]
         with swapped(model, config.method, {site: students[site]}):
-            logits = _predict(model, asked, site)
+            logits = predict(model, asked, site)
         entry.total += float(divergence(logits, asked.logits, asked.predicted, 1.0))
         entry.batches += 1
         task.advance(1)
-
-
-@torch.no_grad()
-def _ask(model: PreTrainedModel, learner: Learner, batch: Sequence[int]) -> Asked:
-    examples, seen = learner.prepare(batch, 0), dict[str, Any]()
-
-    def ask(**inputs: Any) -> Any:
-        seen["inputs"] = {
-            name: value.to(model.device) if isinstance(value, Tensor) else value
-            for name, value in inputs.items()
-        }
-        seen["said"] = model(**seen["inputs"])
-        return seen["said"]
-
-    # What is learnt from a batch knows what the model has to be called with for it.
-    learner.loss(ask, examples)
-    said, predicted = seen["said"], learner.predicted(examples).to(model.device)
-    memory = getattr(said, "encoder_last_hidden_state", None)
-    return Asked(seen["inputs"], said.logits, predicted, memory)
-
-
-@torch.no_grad()
-def _predict(model: PreTrainedModel, asked: Asked, site: Site) -> Tensor:
-    """Logits as in `Asked`, the encoder left out where it is the teacher's."""
-    inputs = dict(asked.inputs)
-    if site.stack == "decoder":
-        del inputs["input_ids"]
-        inputs["encoder_outputs"] = BaseModelOutput(last_hidden_state=asked.memory)
-    logits: Tensor = model(**inputs).logits
-    return logits
 
 
 def _loads(bundles: Mapping[str, BundleConfig], device: torch.device) -> Iterator[list[str]]:

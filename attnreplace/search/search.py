@@ -13,6 +13,7 @@ from attnreplace.data.corpora import AnyCorpus
 from attnreplace.errors import UserError
 from attnreplace.evaluate.cost import NEW_TOKENS, device_name
 from attnreplace.evaluate.evaluate import device_named
+from attnreplace.evaluate.forced import forced_learner
 from attnreplace.hosts import Site
 from attnreplace.locks import only_one
 from attnreplace.progress import NullProgress, Progress
@@ -39,7 +40,6 @@ from attnreplace.teacher.config import EncoderTrainingConfig
 from attnreplace.teacher.files import write_model
 from attnreplace.teacher.learners.base import Learner
 from attnreplace.teacher.load import Teacher, load_teacher
-from attnreplace.teacher.pretrained_config import PretrainedConfig
 from attnreplace.versions import versions
 
 
@@ -187,16 +187,14 @@ class _Search:
 
     def _learner(self) -> Learner:
         """What the task learns, with the validation data to learn from."""
-        data = replace(self.sample, train=self.sample.validation)
-        shape = PretrainedConfig(str(self.run.teacher), max_length=self.limit)
+        data = self.sample.validation
         try:
-            learner = get_task(self.corpus.task).learner(data, shape, self._training)
+            learner = forced_learner(self.teacher, self.sample, data, self.limit, self._training)
         except UserError as error:
             raise UserError(f"no validation data that all students can read: {error}") from error
-        learner.meet(self.teacher.model)
         if count := getattr(learner, "dropped", 0):
             self.progress.note(
-                f"{count} of {len(data.train)} validation pairs are over the {self.limit} tokens "
+                f"{count} of {len(data)} validation pairs are over the {self.limit} tokens "
                 "that all students read, and are only translated"
             )
         return learner

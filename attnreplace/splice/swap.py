@@ -8,6 +8,7 @@ from transformers import PreTrainedModel
 
 from attnreplace.hosts import Location, Site, host_for
 from attnreplace.methods import get_method
+from attnreplace.methods.modules import LayerReplacement
 
 
 @contextmanager
@@ -37,13 +38,48 @@ def swapped(
             replace.splice(location, student.requires_grad_(False).eval())
         yield
     finally:
-        for location, (layer, modules) in zip(locations, before, strict=True):
-            location.layers[location.site.layer] = layer
-            for name, module in modules.items():
-                layer.set_submodule(name, module)
+        for location, modules in zip(locations, before, strict=True):
+            _put(location, modules)
 
 
-def _modules(location: Location) -> tuple[nn.Module, dict[str, nn.Module]]:
-    """The layer, and all in it that methods put something else in place of."""
-    names = (location.attention_name, location.norm_name, location.out_proj_name)
+@contextmanager
+def given_back(model: PreTrainedModel, teacher: PreTrainedModel, site: Site) -> Iterator[None]:
+    """Put the teacher's attention back into a spliced model, and afterwards the student.
+
+    Nothing is copied: both models hold the same modules meanwhile.
+
+    Args:
+        model: in eval mode, with a student at this site.
+        teacher: of the same shape, on the same device, in eval mode.
+        site: which attention.
+    """
+    host = host_for(model)
+    location, original = host.locate(model, site), _modules(host.locate(teacher, site))
+    before = _modules(location)
+    try:
+        # A decoder's layer has two sites, of which the other keeps its student.
+        whole = isinstance(location.layer, LayerReplacement)
+        _put(location, original if whole else (location.layer, original[1]))
+        yield
+    finally:
+        _put(location, before)
+
+
+Modules = tuple[nn.Module, dict[str, nn.Module]]
+"""A layer, and all in it that methods put something else in place of."""
+
+
+def _modules(location: Location) -> Modules:
+    if isinstance(location.layer, LayerReplacement):
+        return location.layer, {}
+    names = [location.attention_name, location.norm_name]
+    if location.inner_out_proj is None:
+        names.append(location.out_proj_name)
     return location.layer, {name: location.layer.get_submodule(name) for name in names}
+
+
+def _put(location: Location, modules: Modules) -> None:
+    layer, inner = modules
+    location.layers[location.site.layer] = layer
+    for name, module in inner.items():
+        layer.set_submodule(name, module)

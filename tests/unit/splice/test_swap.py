@@ -1,5 +1,6 @@
 """Students in place of attention for a while."""
 
+import copy
 from collections.abc import Callable
 
 import pytest
@@ -19,7 +20,7 @@ from attnreplace.hosts import GROUPS, Site, host_for
 from attnreplace.methods import METHODS
 from attnreplace.splice.bundle import BundleConfig, build_students
 from attnreplace.splice.splice import splice
-from attnreplace.splice.swap import swapped
+from attnreplace.splice.swap import given_back, swapped
 from attnreplace.students import build_student, student_config
 
 IDS = torch.tensor([[5, 6, 7, 2], [4, 2, 1, 1]])
@@ -91,6 +92,56 @@ def test_meanwhile_it_is_the_spliced_model(
     assert not hasattr(teacher.config, "attnreplace")
     with torch.no_grad():
         assert torch.equal(meanwhile, said(splice(teacher, config, students)))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("group", GROUPS)
+@torch.no_grad()
+def test_attention_given_back_everywhere_is_the_teacher(
+    teacher: PreTrainedModel, make_config: Callable[..., BundleConfig], method: str, group: str
+) -> None:
+    if group not in METHODS[method].groups:
+        return
+    config = make_config(method, group=group, positions=8)
+    model = splice(copy.deepcopy(teacher), config, build_students(config, 3))
+    before, there = said(model), modules(model)
+    sites = [Site.parse(site) for site in config.sites]
+    with given_back(model, teacher, sites[0]):
+        between = said(model)
+        with given_back(model, teacher, sites[1]):
+            assert torch.equal(said(model), said(teacher))
+    assert not torch.equal(between, before) and not torch.equal(between, said(teacher))
+    assert torch.equal(said(model), before)
+    assert modules(model) == there
+
+
+def test_the_other_site_of_a_layer_keeps_its_student(
+    teacher: PreTrainedModel, make_config: Callable[..., BundleConfig]
+) -> None:
+    model, alone = copy.deepcopy(teacher), copy.deepcopy(teacher)
+    for group in ("decoder", "cross"):
+        config = make_config("alrr", group=group, positions=8)
+        splice(model, config, build_students(config, 3))
+        if group == "decoder":
+            splice(alone, config, build_students(config, 3))
+    first, second = Site("decoder", "cross", 0), Site("decoder", "cross", 1)
+    with torch.no_grad(), given_back(model, teacher, first), given_back(model, teacher, second):
+        assert torch.equal(said(model), said(alone))
+
+
+@pytest.mark.parametrize("host", ["bert", "vit"])
+@torch.no_grad()
+def test_attention_whose_projection_stands_behind_it_is_given_back(host: str) -> None:
+    teacher = others()[host].eval()
+    site = Site.parse("encoder.self.1")
+    place = host_for(teacher).locate(teacher, site)
+    for method in METHODS.values():
+        model = copy.deepcopy(teacher)
+        student = build_student(student_config(method, "xs", place, 8)).eval()
+        method.splice(host_for(model).locate(model, site), student)
+        with given_back(model, teacher, site):
+            assert torch.equal(said(model), said(teacher))
+        assert not torch.equal(said(model), said(teacher))
 
 
 def test_an_error_leaves_nothing_behind(
