@@ -9,6 +9,7 @@ from attnreplace.distill.config import DistillConfig
 from attnreplace.distill.distill import distill
 from attnreplace.errors import UserError
 from attnreplace.evaluate.config import EvalConfig
+from attnreplace.evaluate.diagnosis.diagnose import diagnose
 from attnreplace.evaluate.evaluate import evaluate
 from attnreplace.evaluate.translate import translate
 from attnreplace.pipeline import run_all
@@ -42,6 +43,7 @@ __all__ = [
     "TrainingConfig",
     "TuneConfig",
     "UserError",
+    "diagnose",
     "distill",
     "evaluate",
     "extract",

@@ -157,6 +157,20 @@ def show_results(records: Sequence[Mapping[str, Any]]) -> None:
         show_table([header[i] for i in kept], [[row[i] for i in kept] for row in rows])
 
 
+def show_diagnoses(records: Sequence[Mapping[str, Any]]) -> None:
+    """Where the loss of systems is from: a table a test set, and a line on the farthest system."""
+    from attnreplace.report.diagnosis import diagnosis_sentence, in_order, parse_diagnosis
+    from attnreplace.report.diagnosis_tables import brief_table, by_test_set
+
+    found = in_order(parse_diagnosis(record, "a new record") for record in records)
+    for test_set, group in by_test_set(found).items():
+        table = brief_table(group)
+        show_table(table.header, table.rows, f"On {test_set}")
+    if found:
+        farthest = max(found, key=lambda one: one.overall.divergence)
+        out.print(escape(diagnosis_sentence(farthest)), soft_wrap=True)
+
+
 def show_text(rows: list[list[str]], title: str) -> None:
     """Names and what belongs to them, wrapped."""
     table = Table(title=escape(title), title_justify="left", show_header=False, box=None)

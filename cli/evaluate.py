@@ -32,6 +32,13 @@ def evaluate(
     similarity: Annotated[
         bool, typer.Option("--similarity", help="Of sentence embeddings to the teacher's.")
     ] = False,
+    diagnose: Annotated[
+        bool,
+        typer.Option(
+            "--diagnose",
+            help="Instead: which layers, positions and lengths the loss of translations is from.",
+        ),
+    ] = False,
     bundle: BundleOption = None,
     sites: Annotated[
         str | None,
@@ -59,6 +66,7 @@ def evaluate(
     """Splice students into the teacher and score them on the test sets.
 
     Without --bleu, --accuracy, --perplexity or --similarity: by what the run's task is judged by.
+    With --diagnose spliced models are held against their teacher token by token instead.
 
     Example: attnreplace eval --bleu --bundle alrr-m,alr-m+alr-m-decoder:0-2 --beam 1,5
     """
@@ -67,12 +75,15 @@ def evaluate(
         "accuracy": accuracy,
         "perplexity": perplexity,
         "similarity": similarity,
+        "diagnose": diagnose,
     }
     metrics = [name for name, wanted in asked.items() if wanted]
     if len(metrics) > 1:
         raise UserError(f"one at a time: --{' or --'.join(metrics)}; records of all are kept")
     progress = console.progress()
+    from attnreplace.evaluate.diagnosis.diagnose import diagnose as take_apart
     from attnreplace.evaluate.evaluate import evaluate as evaluate_systems
+    from attnreplace.report.diagnosis_tables import TITLE
     from attnreplace.rundir import RunDir
 
     directory = RunDir(run)
@@ -84,17 +95,24 @@ def evaluate(
         "cost": cost,
     }
     config = configure(directory, {"evaluate": options}, assignments, stage="evaluate")
+    systems, groups = bundles(bundle), site_groups(sites)
+    report = f"attnreplace report{run_suffix(run)}"
+    if diagnose:
+        found = take_apart(directory, config.evaluate, systems, sites=groups, progress=progress)
+        console.show_diagnoses(found)
+        console.done("records:", directory.diagnoses, f"{report}, section “{TITLE}”")
+        return
     records = evaluate_systems(
         directory,
         config.evaluate,
-        bundles(bundle),
+        systems,
         metric=next(iter(metrics), None),
-        sites=site_groups(sites),
+        sites=groups,
         remeasure=remeasure,
         progress=progress,
     )
     console.show_results(records)
-    console.done("records:", directory.results, f"attnreplace report{run_suffix(run)}")
+    console.done("records:", directory.results, report)
 
 
 def _beams(text: str | None) -> list[int] | None:

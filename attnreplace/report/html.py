@@ -4,6 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from attnreplace.report.canvas import NARROW, Chart
+from attnreplace.report.diagnosis import Diagnosed
+from attnreplace.report.diagnosis_section import diagnosis_section
+from attnreplace.report.diagnosis_tables import TITLE
 from attnreplace.report.headline import headline
 from attnreplace.report.markup import Markup, join, missing, tag
 from attnreplace.report.numbers import error
@@ -33,6 +36,9 @@ class Contents:
     searches: Sequence[Searched]
     searched: Sequence[Chart]
     """Figures of these."""
+    diagnoses: Sequence[Diagnosed]
+    diagnosed: Chart | None
+    """Figure of these."""
     errors: Chart | None
     error_values: Mapping[str, Mapping[str, float]]
     training: Sequence[Chart]
@@ -55,6 +61,9 @@ def page(contents: Contents) -> str:
     if contents.task == "translation":
         samples = "samples", "Translations", samples_section(contents.samples)
         sections.insert(-1, samples)
+    if contents.diagnosed:
+        figures = _figures([contents.diagnosed])
+        sections.insert(2, ("diagnosis", TITLE, diagnosis_section(contents.diagnoses, figures)))
     if contents.searches:
         sections.insert(1, ("search", "Chosen by budget", _search(contents)))
     links = [tag("li", tag("a", name, href=f"#{key}")) for key, name, _ in sections]

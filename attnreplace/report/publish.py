@@ -9,6 +9,8 @@ import tomli_w
 
 from attnreplace.errors import UserError
 from attnreplace.evaluate.record import record_path
+from attnreplace.report.diagnosis import diagnosis_files, load_diagnoses
+from attnreplace.report.diagnosis_tables import diagnosis_markdown
 from attnreplace.report.parsing import parse_record
 from attnreplace.report.pictures.picture import WITH_TEXT
 from attnreplace.report.records import current_records, from_scratch, teachers_of
@@ -22,10 +24,10 @@ def publish(run: RunDir, folder: Path, beside: Sequence[RunDir] = ()) -> Path:
     """Copy a run's records to `folder` and write its table there as Markdown.
 
     Copied are the result records, the teacher's training record, every bundle's configuration and
-    history, the outcomes of searches, and the configuration without the place of the data on this
-    machine; of runs `beside` it the records of their teachers, as models trained from scratch.
-    Translations, figures with sentences, weights and activations stay behind: they may hold text of
-    corpora with a licence.
+    history, the outcomes of searches, diagnoses with their tables in `errors.md`, and the
+    configuration without the place of the data on this machine; of runs `beside` it the records of
+    their teachers, as models trained from scratch. Translations, figures with sentences, weights
+    and activations stay behind: they may hold text of corpora with a licence.
 
     Returns:
         The table's file.
@@ -52,7 +54,9 @@ def publish(run: RunDir, folder: Path, beside: Sequence[RunDir] = ()) -> Path:
         for file in ("config", "history"):
             source = run.students / name / f"{file}.json"
             shutil.copyfile(source, folder / "students" / f"{name}.{file}.json")
-    for search in load_searches(run, teachers_of(records.values())):
+    teachers = teachers_of(records.values())
+    _publish_diagnoses(run, folder, teachers)
+    for search in load_searches(run, teachers):
         (folder / "search").mkdir(exist_ok=True)
         path = outcome_path(run, search.minimise)
         shutil.copyfile(path, folder / "search" / path.name)
@@ -66,6 +70,19 @@ def publish(run: RunDir, folder: Path, beside: Sequence[RunDir] = ()) -> Path:
     table = folder / "table.md"
     table.write_text(markdown_table([*records.values(), *scratch]), encoding="utf-8")
     return table
+
+
+def _publish_diagnoses(run: RunDir, folder: Path, teachers: set[str]) -> None:
+    """Their records, and the tables of them as `errors.md`."""
+    files = diagnosis_files(run, teachers)
+    if not files:
+        return
+    (folder / "diagnosis").mkdir(exist_ok=True)
+    for path in files:
+        shutil.copyfile(path, folder / "diagnosis" / path.name)
+    figure = "diagnosis.png" if (run.path / "diagnosis.png").is_file() else ""
+    text = diagnosis_markdown(load_diagnoses(run, teachers), figure)
+    (folder / "errors.md").write_text(text, encoding="utf-8")
 
 
 def _without_places(value: Any) -> Any:

@@ -6,6 +6,8 @@ from pathlib import Path
 from attnreplace.errors import UserError
 from attnreplace.report.canvas import Chart
 from attnreplace.report.curves import students_chart, teacher_chart
+from attnreplace.report.diagnosis import load_diagnoses
+from attnreplace.report.diagnosis_chart import diagnosis_chart
 from attnreplace.report.figures import latency_chart, parameters_chart
 from attnreplace.report.heatmap import errors_chart
 from attnreplace.report.html import Contents, page
@@ -53,7 +55,8 @@ def write_report(run: RunDir, beside: Sequence[RunDir] = ()) -> Path:
     errors = _errors(shown, trainings)
     quality = _quality(join_seeds(shown), styles)
     training = [teacher_chart(teacher_history(run)), students_chart(trainings, styles)]
-    searches = load_searches(run, teachers_of(records.values()))
+    teachers = teachers_of(records.values())
+    searches, diagnoses = load_searches(run, teachers), load_diagnoses(run, teachers)
     searched = [chart for search in searches if (chart := search_chart(search))]
     contents = Contents(
         name=run.path.resolve().name,
@@ -63,6 +66,8 @@ def write_report(run: RunDir, beside: Sequence[RunDir] = ()) -> Path:
         quality=[chart for chart in quality if chart],
         searches=searches,
         searched=searched,
+        diagnoses=diagnoses,
+        diagnosed=diagnosis_chart(diagnoses),
         errors=errors_chart(errors),
         error_values=errors,
         training=[chart for chart in training if chart],
@@ -71,7 +76,8 @@ def write_report(run: RunDir, beside: Sequence[RunDir] = ()) -> Path:
         samples=load_samples(shown, run.results),
         settings=_text(run.config_path) if run.config_path.exists() else None,
     )
-    for chart in (*quality, *searched, contents.errors, *training, *contents.pictures):
+    alone = (contents.errors, contents.diagnosed)
+    for chart in (*quality, *searched, *alone, *training, *contents.pictures):
         if chart:
             chart.save_png(run.path / f"{chart.name}.png")
     write_text(run.report, page(contents))
