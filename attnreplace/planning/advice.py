@@ -18,7 +18,7 @@ REASONS = {
 SHORTER = {
     ("train", "products"): "more devices, or a smaller teacher",
     ("train", "memory"): "a larger training.batch_tokens: fewer updates",
-    ("extract", "products"): "more devices (`accelerate launch`), or --max-train",
+    ("extract", "products"): "more devices (`torchrun`), or --max-train",
     ("extract", "disk"): "float16 instead of float32, --layers, fewer --sites, or a faster disk",
     ("distill", "products"): "smaller --size, fewer epochs, or more devices",
     ("distill", "memory"): "a larger distill.batch_tokens (fewer updates), smaller --size, or "

@@ -246,14 +246,15 @@ class _Search:
         """The outcome last, with a former one out of the way: what it says is there."""
         path, chosen = outcome_path(self.run, self.config.minimise), outcome["chosen"]
         folder, toml = path.with_suffix(""), path.with_suffix(".toml")
+        temporary, former = path.with_suffix(".tmp"), path.with_suffix(".old")
         path.unlink(missing_ok=True)
         if chosen is None:
-            shutil.rmtree(folder, ignore_errors=True)
+            for leftover in (folder, temporary, former):
+                shutil.rmtree(leftover, ignore_errors=True)
             toml.unlink(missing_ok=True)
         else:
             record = {key: outcome[key] for key in ("schema", "teacher_digest", "bundles")}
             reader = self.teacher.tokenizer or self.teacher.image_processor
-            temporary, former = path.with_suffix(".tmp"), path.with_suffix(".old")
             model = self.verifier.model(chosen["system"])
             write_model(temporary, folder, former, model, reader, record | chosen)
             config = self.run.config()
