@@ -24,6 +24,7 @@ from attnreplace.evaluate.record import (
     write_record,
 )
 from attnreplace.evaluate.scorers import Scorer, Setup, scorers_for
+from attnreplace.evaluate.significance import compare_with_teacher
 from attnreplace.evaluate.specs import default_systems
 from attnreplace.evaluate.stale import digests_of, discard_stale
 from attnreplace.evaluate.systems import Candidate, candidates
@@ -88,6 +89,7 @@ def evaluate(
     records = []
     for candidate in systems:
         records += stage.evaluate(candidate, progress)
+    compare_with_teacher(run.results, records, progress)
     return records
 
 

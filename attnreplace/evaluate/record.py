@@ -32,6 +32,16 @@ class Score(TypedDict):
     """What is needed to reproduce it; absent where the name of the score says all."""
 
 
+class Significance(TypedDict):
+    """Whether BLEU differs from the teacher's by more than the choice of sentences would."""
+
+    p: float
+    """How likely chance alone makes so large a difference, by paired bootstrap resampling."""
+    signature: str
+    teacher: str
+    """The teacher's record, by the digest of its inputs."""
+
+
 class Part(TypedDict):
     """A bundle, or some layers of one, in a system."""
 
@@ -200,6 +210,8 @@ class Record(TypedDict):
     metric: NotRequired[str]
     """Which of the scores systems are compared by; absent: "bleu"."""
     scores: dict[str, Score]
+    significance: NotRequired[Significance]
+    """Of translations, the teacher's own apart; early records lack it."""
     cost: Cost | None
     """None where it was not asked for."""
     relative_mse: dict[str, float] | None

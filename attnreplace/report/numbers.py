@@ -46,6 +46,11 @@ def error(value: float) -> str:
     return f"{value:.3f}"
 
 
+def probability(value: float) -> str:
+    """A probability: `0.013`."""
+    return f"{value:.3f}"
+
+
 def three_digits(value: float) -> str:
     """With three significant digits, or all of those before the point: `1.07`, `12.3`, `1,015`."""
     for digits in (2, 1):

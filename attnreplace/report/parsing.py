@@ -64,6 +64,7 @@ def parse_record(record: Any, where: str) -> Result:
         ),
         measure=MEASURES[name],
         scores=_scores(fields, name),
+        p=fields.may_number("significance", "p"),
         replaced=fields.may(int, "cost", "parameters", "replaced"),
         replacement=fields.may(int, "cost", "parameters", "replacement"),
         whole=fields.may(int, "cost", "parameters", "model"),

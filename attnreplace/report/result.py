@@ -82,6 +82,9 @@ class Result:
     scores: Mapping[str, Score]
     """By the names of their measures."""
 
+    p: float | None
+    """How likely chance alone makes BLEU differ as much from the teacher's; where it was tested."""
+
     replaced: int | None
     """Parameters of the teacher's attention that the students stand in for."""
 

@@ -10,6 +10,7 @@ from attnreplace.report.result import Result
 from attnreplace.report.scopes import Scope, scopes_of
 from attnreplace.report.selection import best, headline_results, join_seeds, of_kind
 from attnreplace.report.tables import (
+    P_NOTE,
     SCOPE_COLUMN,
     Column,
     cost_columns,
@@ -52,6 +53,8 @@ def results_section(every: Sequence[Result], left_out: Sequence[str]) -> Markup:
     if any(len({r.seed for r in row.results}) > 1 for row in table_rows(every)):
         note = "Where students were trained from several seeds: mean ± standard deviation."
         parts.append(tag("p", note, class_="small"))
+    if any(result.p is not None for result in every):
+        parts.append(tag("p", P_NOTE, class_="small"))
     parts.append(_costs(every))
     for words, note in (
         (NON_CAUSAL, NON_CAUSAL_NOTE),

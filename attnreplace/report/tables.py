@@ -8,13 +8,17 @@ from itertools import groupby
 from typing import Any
 
 from attnreplace.report.metrics import MEASURES, Measure
-from attnreplace.report.numbers import count, error, kilobytes, milliseconds
+from attnreplace.report.numbers import count, error, kilobytes, milliseconds, probability
 from attnreplace.report.parsing import parse_records
 from attnreplace.report.result import OverLong, Result
 from attnreplace.report.scopes import scopes_of
 from attnreplace.report.selection import headline_beam
 
 NOTHING = "\u2013"
+P_NOTE = (
+    "p: how likely chance alone makes BLEU differ as much from the teacher's, by paired bootstrap "
+    "resampling; under 0.05 the test set tells the two apart."
+)
 SCOPE_COLUMN = "Attention"
 """Heading of the column that says what is replaced."""
 
@@ -31,6 +35,9 @@ class Column:
 
     spread: bool = False
     """Several results of one system (seeds) give mean ± standard deviation, else the mean."""
+
+    listed: bool = False
+    """Several results of one system are listed."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,8 @@ class Row:
         values = [value for value in found if value is not None]
         if not values:
             return NOTHING
+        if column.listed:
+            return ", ".join(map(column.text, values))
         text = column.text(statistics.fmean(values))
         if column.spread and len(values) > 1:
             text += f" ± {column.text(statistics.stdev(values))}"
@@ -182,6 +191,9 @@ def quality_columns(results: Sequence[Result]) -> list[Column]:
         if measure.has_share:
             text = measure.relative_text
             columns.append(Column(_at(measure.relative, beam), kept, text, beam))
+    columns += [
+        Column(_at("p", beam), lambda r: r.p, probability, beam, listed=True) for beam in beams
+    ]
     return _filled(columns, results)
 
 

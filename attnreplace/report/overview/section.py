@@ -5,7 +5,7 @@ from pathlib import Path
 
 from attnreplace.report.metrics import MEASURES
 from attnreplace.report.overview.experiments import Experiment, describe_data
-from attnreplace.report.tables import cost_columns, markdown_table
+from attnreplace.report.tables import P_NOTE, cost_columns, markdown_table
 
 
 def experiment_section(experiment: Experiment, page: Path) -> str:
@@ -23,6 +23,8 @@ def experiment_section(experiment: Experiment, page: Path) -> str:
         lines.append(f"Teacher: {experiment.teacher}.")
     parts = [f"### {experiment.name}", "  \n".join(lines + _signatures(experiment))]
     parts.append(markdown_table(experiment.records, cost=False))
+    if any(result.p is not None for result in experiment.results):
+        parts.append(P_NOTE)
     # What a system costs was measured once, whatever it reads.
     first = experiment.test_sets[0]
     if cost_columns([result for result in experiment.results if result.test_set == first]):

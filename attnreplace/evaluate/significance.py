@@ -1,0 +1,86 @@
+"""How likely chance alone makes a system's BLEU differ as much from its teacher's."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from sacrebleu.metrics import BLEU
+from sacrebleu.significance import PairedTest, Result
+
+from attnreplace.evaluate.record import Record, Significance, examples_path, record_path
+from attnreplace.progress import Progress
+from attnreplace.rundir import write_json
+
+SAMPLES = 1000
+"""Test sets that are drawn from the test set."""
+
+
+def paired_bootstrap(
+    hypotheses: Sequence[str], baseline: Sequence[str], references: Sequence[str]
+) -> tuple[float, str]:
+    """Paired bootstrap resampling (Koehn 2004), by sacreBLEU, of one reference a sentence.
+
+    Returns:
+        The p-value of the difference in BLEU, and what is needed to reproduce it.
+    """
+    systems = [("baseline", baseline), ("system", hypotheses)]
+    test = PairedTest(systems, {"BLEU": BLEU(force=True)}, [references], "bs", SAMPLES)
+    signatures, found = test()
+    result = found["BLEU"][1]
+    assert isinstance(result, Result) and result.p_value is not None
+    # Where no sample differs, the library takes none for as large a difference as none at all.
+    same = list(hypotheses) == list(baseline)
+    return 1.0 if same else float(result.p_value), str(signatures["BLEU"])
+
+
+def compare_with_teacher(results: Path, records: Sequence[Record], progress: Progress) -> None:
+    """Put into each record of translations how it stands to the teacher's of the same setting.
+
+    What was tested before is kept as long as both records stand.
+
+    Args:
+        results: where the records are, and the translations beside them.
+        records: those of the teacher among them.
+        progress: one task, if there is something to test.
+    """
+    translated = [record for record in records if "decoding" in record]
+    teachers = {_setting(r): r for r in translated if r["system"]["kind"] == "teacher"}
+    missing = [
+        (record, teacher)
+        for record in translated
+        if (teacher := teachers.get(_setting(record))) is not None
+        and record is not teacher
+        and record.get("significance", {}).get("teacher") != teacher["inputs_digest"]
+    ]
+    if not missing:
+        return
+    with progress.task("significance", len(missing)) as task:
+        for record, teacher in missing:
+            path = _path(results, record)
+            p, signature = paired_bootstrap(
+                _column(path, "hypothesis"),
+                _column(_path(results, teacher), "hypothesis"),
+                _column(path, "reference"),
+            )
+            found: Significance = {
+                "p": p,
+                "signature": signature,
+                "teacher": teacher["inputs_digest"],
+            }
+            record["significance"] = found
+            write_json(path, record)
+            task.advance(1)
+
+
+def _setting(record: Record) -> tuple[str, int]:
+    return record["test_set"], record["decoding"]["beam"]
+
+
+def _path(results: Path, record: Record) -> Path:
+    test_set, beam = _setting(record)
+    return record_path(results, record["system"]["name"], test_set, f"beam{beam}")
+
+
+def _column(record: Path, name: str) -> list[str]:
+    with examples_path(record).open(encoding="utf-8", newline="\n") as lines:
+        return [json.loads(line)[name] for line in lines]
