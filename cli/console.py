@@ -26,6 +26,8 @@ err = Console(stderr=True, highlight=False)
 
 IN_THE_REPORT = ("Replaced", "Encode 64, ms", "Translate 64, ms")
 """Columns that a terminal has no room for."""
+IN_LONG_LABELS = ("Family", "Attention")
+"""Columns that repeat what labels say."""
 BESIDE_LONG_LABELS = ("Attention", "Whole", "State, kB")
 """And those that it has none for where labels say what is replaced."""
 
@@ -144,17 +146,31 @@ def show_table(
 
 
 def show_results(records: Sequence[Mapping[str, Any]]) -> None:
-    """Evaluation records as two tables, quality and cost."""
+    """Evaluation records: a table of quality a test set, and one of cost."""
     from attnreplace.report.tables import results_table
 
-    show_table(*results_table(records, cost=False))
+    if not records:
+        return
+    test_sets = sorted({record["test_set"] for record in records})
+    for name in test_sets:
+        those = [record for record in records if record["test_set"] == name]
+        header, rows = results_table(those, cost=False)
+        title = f"On {name}" if len(test_sets) > 1 else ""
+        show_table(*_without(IN_LONG_LABELS, header, rows), title)
     # A system costs the same whatever it reads: its first test set stands for all.
-    first = min((record["test_set"] for record in records), default="")
-    header, rows = results_table([r for r in records if r["test_set"] == first], quality=False)
+    those = [record for record in records if record["test_set"] == test_sets[0]]
+    header, rows = results_table(those, quality=False)
     hidden = IN_THE_REPORT + (BESIDE_LONG_LABELS if "Attention" in header else ())
-    kept = [index for index, name in enumerate(header) if name not in hidden]
     if any(record["cost"] or record["relative_mse"] for record in records):
-        show_table([header[i] for i in kept], [[row[i] for i in kept] for row in rows])
+        show_table(*_without(hidden, header, rows))
+
+
+def _without(
+    hidden: Sequence[str], header: Sequence[str], rows: Sequence[Sequence[str]]
+) -> tuple[list[str], list[list[str]]]:
+    """A table without some columns."""
+    kept = [index for index, name in enumerate(header) if name not in hidden]
+    return [header[i] for i in kept], [[row[i] for i in kept] for row in rows]
 
 
 def show_diagnoses(records: Sequence[Mapping[str, Any]]) -> None:
