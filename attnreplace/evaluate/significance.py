@@ -26,11 +26,11 @@ def paired_bootstrap(
     systems = [("baseline", baseline), ("system", hypotheses)]
     test = PairedTest(systems, {"BLEU": BLEU(force=True)}, [references], "bs", SAMPLES)
     signatures, found = test()
-    result = found["BLEU"][1]
-    assert isinstance(result, Result) and result.p_value is not None
-    # Where no sample differs, the library takes none for as large a difference as none at all.
-    same = list(hypotheses) == list(baseline)
-    return 1.0 if same else float(result.p_value), str(signatures["BLEU"])
+    theirs, ours = found["BLEU"]
+    assert isinstance(theirs, Result) and isinstance(ours, Result) and ours.p_value is not None
+    # The library counts the samples that differ by more than the whole: where all are alike, none.
+    alike = ours.score == theirs.score or len(references) == 1
+    return 1.0 if alike else float(ours.p_value), str(signatures["BLEU"])
 
 
 def compare_with_teacher(results: Path, records: Sequence[Record], progress: Progress) -> None:

@@ -41,6 +41,14 @@ def test_a_clear_difference_is_not_chance_and_a_small_one_may_be() -> None:
     assert paired_bootstrap(GOOD, GOOD, REFERENCES)[0] == 1
 
 
+def test_what_tells_nothing_apart_is_chance() -> None:
+    # Other hypotheses of the same BLEU; and one sentence, of which each sample is the same.
+    blanks = [reference.replace(" ", "  ") for reference in GOOD]
+    assert paired_bootstrap(blanks, GOOD, REFERENCES)[0] == 1
+    assert paired_bootstrap(["x"] * 40, ["y", ""] * 20, REFERENCES)[0] == 1
+    assert paired_bootstrap(BAD[:1], REFERENCES[:1], REFERENCES[:1])[0] == 1
+
+
 def test_records_say_how_they_stand_to_the_teacher_of_the_same_beam(tmp_path: Path) -> None:
     records = [
         write(tmp_path, "teacher", GOOD, "t1"),
