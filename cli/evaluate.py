@@ -36,7 +36,7 @@ def evaluate(
         bool,
         typer.Option(
             "--diagnose",
-            help="Instead: which layers, positions and lengths the loss of translations is from.",
+            help="Instead: which layers, positions and lengths translations lose most by.",
         ),
     ] = False,
     bundle: BundleOption = None,
@@ -66,7 +66,7 @@ def evaluate(
     """Splice students into the teacher and score them on the test sets.
 
     Without --bleu, --accuracy, --perplexity or --similarity: by what the run's task is judged by.
-    With --diagnose spliced models are held against their teacher token by token instead.
+    With --diagnose spliced models are compared with their teacher token by token instead.
 
     Example: attnreplace eval --bleu --bundle alrr-m,alr-m+alr-m-decoder:0-2 --beam 1,5
     """

@@ -18,7 +18,9 @@ TITLE = "What the loss is made of"
 MEANING = (
     "Each token of the references is predicted from those before it. Divergence: how far a "
     "system's predictions are from the teacher's, Kullback-Leibler, in nats a token; same token: "
-    "where both find the same one likeliest; loss: cross-entropy."
+    "where both find the same one likeliest; loss: cross-entropy. Worst layer: the one that takes "
+    "most of the divergence away when its attention is given back, and how much; worst positions "
+    "(of the token) and lengths (of the source, in tokens): where the mean divergence is greatest."
 )
 BARS = (
     "Bars: the divergence of the teacher with a single student in it, and, fainter, what the "
@@ -76,10 +78,10 @@ def remarks(diagnoses: Sequence[Diagnosed]) -> list[str]:
         if one.layers_missing
     ]
     if without := [one.label for one in diagnoses if not one.bleu]:
-        notes.append(f"No saved translations to score by length: {', '.join(without)}.")
+        notes.append(f"No saved translations to score by length: {'; '.join(without)}.")
     for limit, count in dict.fromkeys((one.limit, one.left_out) for one in diagnoses):
         if count:
-            notes.append(f"{plural(count, 'sentence')} over {limit} tokens left out.")
+            notes.append(f"{plural(count, 'sentence')} over {limit} tokens left out but for BLEU.")
     return notes
 
 

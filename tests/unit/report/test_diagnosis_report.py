@@ -125,7 +125,7 @@ def test_what_is_missing_is_said() -> None:
     assert remarks(found) == [
         "ALR-M: without figures by layer, as more than its students was tuned.",
         "No saved translations to score by length: ALR-M.",
-        "1 sentence over 50 tokens left out.",
+        "1 sentence over 50 tokens left out but for BLEU.",
     ]
     assert "Worst: tokens 4-6" in diagnosis_sentence(found[0])
     numberless = {"sites": [{"site": SITES[0], "alone": None, "given_back": None}]}
