@@ -65,7 +65,7 @@ def distill(
 ) -> None:
     """Train attention-free students on the captured activations, all on one reading.
 
-    On several devices: torchrun --nproc-per-node gpu -m attnreplace_cli.main distill ...
+    On several devices: torchrun --nproc-per-node gpu -m -- attnreplace_cli.main distill ...
     As a job array: --part 2/8.
 
     Example: attnreplace distill --method alr --size m --sites decoder,cross --layers 0-2

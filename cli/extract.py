@@ -38,7 +38,7 @@ def extract(
 
     Example: attnreplace extract --sites all --run runs/iwslt
 
-    On several devices: torchrun --nproc-per-node gpu -m attnreplace_cli.main extract ...
+    On several devices: torchrun --nproc-per-node gpu -m -- attnreplace_cli.main extract ...
     """
     progress = console.progress()
     from attnreplace.activations.extract import extract as extract_activations

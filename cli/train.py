@@ -51,7 +51,7 @@ def train(
 
     Of images: attnreplace train --task image --model gmlp --run runs/digits
 
-    On several devices: torchrun --nproc-per-node gpu -m attnreplace_cli.main train ...
+    On several devices: torchrun --nproc-per-node gpu -m -- attnreplace_cli.main train ...
     """
     progress = console.progress()
     from attnreplace.hosts import HOSTS
