@@ -1,4 +1,4 @@
-"""How likely chance alone makes a system's BLEU differ as much from its teacher's."""
+"""Is the difference to the teacher more than chance: paired bootstrap resampling of BLEU."""
 
 import json
 from collections.abc import Sequence
