@@ -4,6 +4,7 @@ import gc
 import json
 import os
 import platform
+import random
 import statistics
 import subprocess
 import sys
@@ -121,6 +122,7 @@ def all_in_turn(
     most: int = 15,
     before: Callable[[], object] = lambda: None,
     clock: Callable[[], float] = time.perf_counter,
+    shuffled: bool = False,
 ) -> dict[str, list[float]]:
     """Time any number of calls in rounds, one after the other.
 
@@ -130,20 +132,25 @@ def all_in_turn(
         most: rounds at most.
         before: done before each call, off the clock.
         clock: gives seconds; `time.process_time` where others use the machine too.
+        shuffled: in another order each round, always the same ones. What went before leaves the
+            caches and the heap as the next call finds them, which can double a short one.
 
     Returns:
         Seconds of every call, by name.
     """
     taken: dict[str, list[float]] = {name: [] for name in calls}
+    order, draw = list(calls), random.Random(0)
     for call in calls.values():
         before()
         call()
     gc.collect()
     until, rounds = clock() + seconds, 0
     while rounds < MIN_PAIRS or (rounds < most and clock() < until):
-        for name, call in calls.items():
+        if shuffled:
+            draw.shuffle(order)
+        for name in order:
             before()
-            taken[name].append(timed(call, clock))
+            taken[name].append(timed(calls[name], clock))
         rounds += 1
     return taken
 

@@ -3,7 +3,7 @@
 import pytest
 
 from attnreplace_cli.options import configure
-from benchmarks.measure import Row, in_turn, settings
+from benchmarks.measure import Row, all_in_turn, in_turn, settings
 
 
 def row(**goal) -> Row:
@@ -34,6 +34,23 @@ def test_both_are_called_in_turn():
     )
     assert [len(times) for times in taken] == [3, 3]
     assert calls == ["-", "a", "-", "b"] * 4
+
+
+def test_every_round_has_an_order_of_its_own():
+    calls = []
+    names = "abcdefgh"
+    for _ in range(2):
+        taken = all_in_turn(
+            {name: lambda name=name: calls.append(name) for name in names},
+            seconds=60,
+            most=4,
+            shuffled=True,
+        )
+        assert {name: len(times) for name, times in taken.items()} == dict.fromkeys(names, 4)
+    rounds = ["".join(calls[i : i + 8]) for i in range(0, len(calls), 8)]
+    assert rounds[:5] == rounds[5:]
+    assert len(set(rounds)) == 5
+    assert all(sorted(one) == list(names) for one in rounds)
 
 
 def test_settings_are_understood_by_the_program(tmp_path):
