@@ -21,6 +21,8 @@ MINUTES = 9.0
 """Of CPU time, for all timings; counting takes about one more."""
 SECONDS = 0.5
 """For the timings of all systems in one shape and of one kind, about."""
+ROUNDS = 15
+"""Of timings, at most."""
 ROUNDED = 3
 """Significant digits of recorded seconds."""
 
@@ -29,7 +31,7 @@ Counts = dict[str, dict[str, dict[str, dict[str, int]]]]
 
 
 def count_all(path: Path, shapes: Iterable[Shape], note: Callable[[str], None]) -> Counts:
-    """Count every shape that the record lacks.
+    """Count every system in every shape that the record lacks.
 
     Args:
         path: of the record.
@@ -38,9 +40,11 @@ def count_all(path: Path, shapes: Iterable[Shape], note: Callable[[str], None]) 
     """
     record = _begin(path, "counts")
     for shape in shapes:
-        if shape.key not in record["counts"]:
-            note(f"counting {shape.key}")
-            record["counts"][shape.key] = {name: count_shape(name, shape) for name in SYSTEMS}
+        counted = record["counts"].setdefault(shape.key, {})
+        missing = [name for name in SYSTEMS if name not in counted]
+        if missing:
+            note(f"counting {shape.key}: {', '.join(missing)}")
+            counted |= {name: count_shape(name, shape) for name in missing}
     write_json(path, record)
     return record["counts"]
 
@@ -57,9 +61,12 @@ def time_all(
 ) -> None:
     """Time every shape that the record lacks, the cheapest first, until the time is spent.
 
+    A shape that lacks but one of the systems is timed anew with all of them, for what is compared
+    was measured in one run.
+
     Times are those of the processor and not of the clock on the wall, on one thread, in float32.
-    All systems of a shape take turns, so that each finds the caches as the others leave them, as
-    the layers of a model do.
+    All systems of a shape take turns, so that each finds the caches as another left them, as the
+    layers of a model do, and in another order each round, so that it is not always the same one.
 
     Args:
         path: of the record; it is written after every shape.
@@ -79,12 +86,12 @@ def time_all(
         raise UserError(f"{path} was measured on another machine; move it away to measure anew")
     record |= {"training_bytes": memory, "cpu_seconds": record.get("cpu_seconds", 0)}
     for shape in sorted(shapes, key=lambda shape: _operations(counts[shape.key], memory)):
-        if shape.key in record["seconds"]:
+        systems = _within(counts[shape.key], memory)
+        if set(systems) <= set(record["seconds"].get(shape.key, ())):
             continue
         if record["cpu_seconds"] >= 60 * minutes:
             note("the time is spent: the rest is extrapolated")
             break
-        systems = _within(counts[shape.key], memory)
         note(f"timing {shape.key}: {', '.join(systems)}")
         before = time.process_time()
         record["seconds"][shape.key] = _time(shape, systems, seconds)
@@ -120,7 +127,9 @@ def _time(shape: Shape, systems: list[str], seconds: float) -> dict[str, dict[st
             system: subject.trainer() if what == "train" else subject.user(what)
             for system, subject in subjects.items()
         }
-        times = all_in_turn(calls, seconds=seconds, most=9, clock=time.process_time)
+        times = all_in_turn(
+            calls, seconds=seconds, most=ROUNDS, clock=time.process_time, shuffled=True
+        )
         for system in systems:
             taken[system][what] = [float(f"{value:.{ROUNDED}g}") for value in times[system]]
     return taken

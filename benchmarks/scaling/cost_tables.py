@@ -1,17 +1,11 @@
 """Tables of what students and attention cost."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from attnreplace.activations.schema import readable_bytes
 from attnreplace.planning.tables import Table
 from attnreplace.report.numbers import count, three_digits
 from benchmarks.scaling.fit import held_out, residual
-from benchmarks.scaling.formulas import (
-    crossing,
-    forward_flops,
-    qkv_parameters,
-    shallow_parameters,
-)
 from benchmarks.scaling.results import Cost, Results
 from benchmarks.scaling.shapes import (
     ATTENTION,
@@ -31,6 +25,8 @@ NAMES = {
     "shallow_ff-m": "shallow M",
     "gated-m": "gated M",
     "pairwise-m": "pairwise M",
+    "summaries-m": "summaries M",
+    "summaries-l": "summaries L",
     "linear_attention-m": "linear attention M",
     "tiny-m": "tiny M",
 }
@@ -103,43 +99,6 @@ def fits_table(results: Results, what: str) -> Table:
             cells += _fit_cells(results, system, form, what)
         rows.append(cells)
     return header, rows
-
-
-def crossings_table(results: Results) -> Table:
-    """From which N on a shallow student of the encoder costs more than the attention."""
-    header = ["d", "student", "parameters", "operations of a forward pass", "training step"]
-    header += ["forward pass"]
-    rows = []
-    for d in WIDTHS:
-        for size in ("s", "m"):
-
-            def parameters(n: int, d: int = d, size: str = size) -> float:
-                return shallow_parameters(size, n, d) - qkv_parameters(d)
-
-            def operations(n: int, d: int = d, size: str = size) -> float:
-                return forward_flops(size, n, d) - forward_flops(None, n, d)
-
-            exact = [_crossing(parameters), _crossing(operations)]
-            timed = [
-                _slower_from(results, f"shallow_ff-{size}", d, w) for w in ("train", "forward")
-            ]
-            rows.append([str(d), NAMES[f"shallow_ff-{size}"], *exact, *timed])
-    return header, rows
-
-
-def _crossing(excess: Callable[[int], float]) -> str:
-    found = crossing(excess)
-    return "never" if found is None else f"N = {found}"
-
-
-def _slower_from(results: Results, system: str, d_model: int, what: str) -> str:
-    """The first of the lengths at which it takes longer than the attention; italics if fitted."""
-    for n in LENGTHS:
-        shape = Shape("sentence", n, d_model)
-        ratio, cost = results.ratio(system, shape, what), results.cost(system, shape, what)
-        if ratio and cost and ratio > 1:
-            return f"N = {n}" if cost.measured else f"*N = {n}*"
-    return f"not up to N = {LENGTHS[-1]}"
 
 
 def _place(shape: Shape) -> list[str]:

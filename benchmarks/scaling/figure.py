@@ -1,4 +1,4 @@
-"""The figure of the page: parameters, time and error over the length of the sentence."""
+"""The figure of the page: parameters, state, time and error over the length of the sentence."""
 
 import math
 from collections.abc import Callable
@@ -7,48 +7,53 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
+from attnreplace.activations.schema import readable_bytes
 from attnreplace.report.canvas import SMALL, Chart, add_axes, new_figure, title
 from attnreplace.report.numbers import count
 from attnreplace.report.palette import LIGHT, MARKERS
 from benchmarks.scaling.cost_tables import NAMES, duration
-from benchmarks.scaling.quality_tables import errors
+from benchmarks.scaling.quality_tables import GROUPS, errors
 from benchmarks.scaling.results import Results
-from benchmarks.scaling.shapes import ATTENTION, LENGTHS, SYSTEMS, Shape
+from benchmarks.scaling.shapes import LENGTHS, SYSTEMS, Shape
 
 WIDTH = 128
 """d_model of the costs."""
-SLOTS = {name: slot for slot, name in enumerate(n for n in SYSTEMS if n != ATTENTION)}
-PANELS = (("sentence", "train", "training step, encoder"), ("prefix", "step", "decoding step"))
+FAMILIES = list(dict.fromkeys(kind[0] for kind in SYSTEMS.values() if kind))
+"""In the order of their colours and markers."""
+SOLID = "m"
+"""The size whose markers are filled; those of the others are hollow."""
 HIGH, GAP, TOP, FOOT = 210, 62, 30, 88
+ROWS = 3
 
 
 def chart(results: Results) -> Chart:
-    """Four panels; what is measured has a marker, what is fitted a dashed line."""
+    """Six panels; what is measured has a marker, what is fitted a dashed line."""
     return Chart(
         "scaling",
         "Scaling",
-        f"Costs at d {WIDTH}; filled markers are measured, dashed lines fitted.",
-        "Parameters, seconds and relative error against the length of the sentence.",
+        f"Costs at d {WIDTH}; markers are measured, dashed lines fitted. Filled markers: size M.",
+        "Parameters, state, seconds and relative error against the length of the sentence.",
         lambda width: _draw(width, results),
         wide=820,
     )
 
 
 def _draw(width: int, results: Results) -> Figure:
-    height = TOP + 2 * HIGH + GAP + FOOT
+    height = TOP + ROWS * HIGH + (ROWS - 1) * GAP + FOOT
     figure = new_figure(width, height)
-    boxes = [(row, column) for row in range(2) for column in range(2)]
     axes = []
-    for row, column in boxes:
-        bottom = FOOT + (1 - row) * (HIGH + GAP)
-        left = 58 + column * width / 2
-        axes.append(
-            add_axes(figure, left, bottom, width - left - width / 2 + 76, height - bottom - HIGH)
-        )
-    _parameters(axes[0], results)
-    for one, (form, what, name) in zip(axes[1:3], PANELS, strict=True):
-        _seconds(one, results, form, what, name)
-    _errors(axes[3], results)
+    for row in range(ROWS):
+        bottom = FOOT + (ROWS - 1 - row) * (HIGH + GAP)
+        for column in range(2):
+            left = 58 + column * width / 2
+            right = width - left - width / 2 + 76
+            axes.append(add_axes(figure, left, bottom, right, height - bottom - HIGH))
+    _sizes(axes[0], results, "sentence", "parameters", "parameters of an encoder layer", count)
+    _sizes(axes[1], results, "prefix", "state_bytes", "state a sentence, decoder", readable_bytes)
+    _seconds(axes[2], results, "sentence", "train", "training step, encoder")
+    _seconds(axes[3], results, "prefix", "step", "decoding step, decoder")
+    for one, group in zip(axes[4:], GROUPS, strict=True):
+        _errors(one, results, group)
     for one in axes:
         _lengths(one)
     handles = axes[0].get_lines()[: len(SYSTEMS)]
@@ -56,7 +61,7 @@ def _draw(width: int, results: Results) -> Figure:
         handles,
         NAMES.values(),
         loc="lower center",
-        ncols=4,
+        ncols=5,
         frameon=False,
         fontsize=SMALL,
         labelcolor=LIGHT["ink"],
@@ -64,13 +69,14 @@ def _draw(width: int, results: Results) -> Figure:
     return figure
 
 
-def _parameters(axes: Axes, results: Results) -> None:
-    title(axes, f"parameters of an encoder layer, d {WIDTH}", x=-40)
+def _sizes(
+    axes: Axes, results: Results, form: str, figure: str, name: str, text: Callable[[int], str]
+) -> None:
+    title(axes, f"{name}, d {WIDTH}", x=-40)
     for system in SYSTEMS:
-        shapes = [Shape("sentence", n, WIDTH) for n in LENGTHS]
-        values = [results.size(system, shape, "parameters") for shape in shapes]
-        axes.plot(LENGTHS, values, color=_color(system), marker=_marker(system), **_edge(system))
-    _log(axes, count)
+        values = [results.size(system, Shape(form, n, WIDTH), figure) for n in LENGTHS]
+        axes.plot(LENGTHS, values, **_style(system))
+    _log(axes, lambda value: text(int(value)))
 
 
 def _seconds(axes: Axes, results: Results, form: str, what: str, name: str) -> None:
@@ -79,30 +85,25 @@ def _seconds(axes: Axes, results: Results, form: str, what: str, name: str) -> N
         costs = [results.cost(system, Shape(form, n, WIDTH), what) for n in LENGTHS]
         every = [cost.seconds if cost else math.nan for cost in costs]
         known = [cost.seconds if cost and cost.measured else math.nan for cost in costs]
-        color = _color(system)
-        axes.plot(LENGTHS, every, color=color, linestyle=(0, (3, 2)), linewidth=1)
-        axes.plot(LENGTHS, known, color=color, marker=_marker(system), **_edge(system))
+        axes.plot(LENGTHS, every, color=_color(system), linestyle=(0, (3, 2)), linewidth=1)
+        axes.plot(LENGTHS, known, **_style(system))
     _log(axes, duration)
 
 
-def _errors(axes: Axes, results: Results) -> None:
-    """Lines of the encoder are whole, those of cross-attention dotted; the smaller width."""
-    found = errors(results)
-    width = min((place[0] for rows in found.values() for place in rows), default=WIDTH)
-    title(axes, f"relative error, d {width} (dotted: cross)", x=-40)
-    for (group, family, size), rows in found.items():
-        line = sorted(
-            (n, row["relative_mse"]) for (d, n, h), row in rows.items() if (d, h) == (width, 1)
-        )
-        system = f"{family}-{size}"
-        if line:
-            axes.plot(
-                *zip(*line, strict=True),
-                color=_color(system),
-                marker=_marker(system),
-                linestyle="-" if group == "encoder" else ":",
-                **_edge(system),
+def _errors(axes: Axes, results: Results, group: str) -> None:
+    """Lines of the smallest width are whole, those of the others dotted."""
+    found = errors(results, group)
+    widths = sorted({d for rows in found.values() for d, _, h in rows if h == 1})
+    dotted = f" (dotted: {', '.join(map(str, widths[1:]))})" if widths[1:] else ""
+    title(axes, f"relative error, {GROUPS[group]}, d {(widths or [WIDTH])[0]}{dotted}", x=-40)
+    for system, rows in found.items():
+        for width in widths:
+            line = sorted(
+                (n, row["relative_mse"]) for (d, n, h), row in rows.items() if (d, h) == (width, 1)
             )
+            if line:
+                style = {"linestyle": "-" if width == widths[0] else ":"}
+                axes.plot(*zip(*line, strict=True), **_style(system) | style)
     axes.set_ylim(bottom=0)
 
 
@@ -130,13 +131,17 @@ def _short(text: str) -> str:
 
 
 def _color(system: str) -> str:
-    return LIGHT["ink"] if system == ATTENTION else LIGHT[f"series-{SLOTS[system]}"]
+    kind = SYSTEMS[system]
+    return LIGHT[f"series-{FAMILIES.index(kind[0])}"] if kind else LIGHT["ink"]
 
 
-def _marker(system: str) -> str:
-    return "*" if system == ATTENTION else MARKERS[SLOTS[system]]
-
-
-def _edge(system: str) -> dict[str, object]:
-    size = {"markersize": 10} if system == ATTENTION else {}
-    return {"markeredgecolor": LIGHT["paper"], "markeredgewidth": 0.8} | size
+def _style(system: str) -> dict[str, object]:
+    """One colour and marker a family."""
+    kind, color, paper = SYSTEMS[system], _color(system), LIGHT["paper"]
+    around = {"markeredgecolor": paper, "markeredgewidth": 0.8}
+    if kind is None:
+        return {"color": color, "marker": "*", "markersize": 10} | around
+    style = {"color": color, "marker": MARKERS[FAMILIES.index(kind[0])]}
+    if kind[1] == SOLID:
+        return style | around
+    return style | {"markerfacecolor": paper, "markeredgecolor": color, "markeredgewidth": 1.2}

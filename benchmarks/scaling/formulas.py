@@ -1,9 +1,11 @@
-"""What is exact on paper: parameters and operations of the encoder's shallow students."""
+"""What is exact on paper: parameters and operations of students of the encoder."""
 
 from bisect import bisect_left
 from collections.abc import Callable
 
 from attnreplace.students import hidden_width
+from attnreplace.students.sizes import STEPS
+from benchmarks.scaling.shapes import HEADS
 
 FARTHEST = 10_000
 """No crossing is looked for beyond sentences of so many tokens."""
@@ -27,6 +29,16 @@ def forward_flops(size: str | None, positions: int, d_model: int) -> int:
     if size is None:
         return 6 * n * d_model + 4 * n * positions
     return 4 * n * hidden_width(size, n)
+
+
+def summaries_flops(size: str, positions: int, d_model: int) -> int:
+    """Of one sentence: 2 N d (d + 2 k) + 4 N d k / heads, with k = d at M and 2 d at L.
+
+    The first term is values and both gates, the second what tokens add to their summaries and what
+    queries take of them.
+    """
+    n, gates = positions * d_model, int(STEPS[size] * d_model)
+    return 2 * n * (d_model + 2 * gates) + 4 * n * gates // HEADS
 
 
 def crossing(excess: Callable[[int], float]) -> int | None:

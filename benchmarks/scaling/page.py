@@ -12,17 +12,19 @@ from benchmarks.scaling.calls import WHATS, whats_of
 from benchmarks.scaling.cost_tables import (
     PLACES,
     bytes_table,
-    crossings_table,
     depth_table,
     fits_table,
     parameters_table,
     seconds_table,
 )
+from benchmarks.scaling.crossings import cheaper_table, dearer_table
 from benchmarks.scaling.findings import about, findings
 from benchmarks.scaling.quality_tables import (
+    GROUPS,
     depths_table,
     laws_table,
     lengths_table,
+    longer_table,
     teachers_table,
 )
 from benchmarks.scaling.results import Results
@@ -34,6 +36,14 @@ def shown(table: Table) -> str:
     return markdown_table(table) if table[1] else EMPTY
 
 
+def _by_group(results: Results, table: Callable[[Results, str], Table]) -> str:
+    """A table for each group of sites."""
+    return "\n\n".join(
+        f"{words[:1].upper()}{words[1:]}:\n\n{shown(table(results, group))}"
+        for group, words in GROUPS.items()
+    )
+
+
 BLOCKS: dict[str, Callable[[Results], str]] = {
     "findings": findings,
     "about": about,
@@ -43,15 +53,17 @@ BLOCKS: dict[str, Callable[[Results], str]] = {
     "train sentence": lambda r: shown(seconds_table(r, "sentence", "train")),
     "forward per-query": lambda r: shown(seconds_table(r, "per-query", "forward")),
     "step prefix": lambda r: shown(seconds_table(r, "prefix", "step")),
-    "crossings": lambda results: shown(crossings_table(results)),
+    "dearer": lambda results: shown(dearer_table(results)),
+    "cheaper": lambda results: shown(cheaper_table(results)),
     "depth": lambda results: shown(depth_table(results)),
     "fits": lambda results: "\n\n".join(
         f"{words[:1].upper()}{words[1:]}:\n\n{shown(fits_table(results, what))}"
         for what, words in WHATS.items()
     ),
     "teachers": lambda results: shown(teachers_table(results)),
-    "error by length": lambda results: shown(lengths_table(results)),
-    "error by depth": lambda results: shown(depths_table(results)),
+    "error by length": lambda results: _by_group(results, lengths_table),
+    "error by depth": lambda results: _by_group(results, depths_table),
+    "error after longer training": lambda results: _by_group(results, longer_table),
     "error laws": lambda results: shown(laws_table(results)),
 }
 """What stands in each block of the page."""

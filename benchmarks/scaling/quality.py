@@ -9,7 +9,7 @@ import dataclasses
 import shutil
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from benchmarks.measure import machine
 from benchmarks.scaling.corpus import MIXED, pack, token_lengths
 from benchmarks.scaling.shapes import DEPTHS
 
-MINUTES = 25.0
+MINUTES = 35.0
 """Of CPU time, over all times that it is run."""
 GROUPS = ["encoder", "cross"]
 
@@ -45,28 +45,43 @@ class Cell:
     family: str
     sizes: tuple[str, ...]
     hidden_layers: int = 1
+    longer: int = 1
+    """Times as many epochs of the teacher as elsewhere."""
+    passes: int = 1
+    """Over the tokens that students see."""
 
     @property
     def key(self) -> str:
-        """For records: "d64 N50 x1 shallow_ff s,m"."""
+        """For records: "d64 N50 x1 shallow_ff s,m", and at the end "t4", "p4" where not 1."""
         shape = f"d{self.d_model} N{self.positions} x{self.hidden_layers}"
-        return f"{shape} {self.family} {','.join(self.sizes)}"
+        return " ".join([shape, self.family, ",".join(self.sizes), *self.longer_by])
+
+    @property
+    def longer_by(self) -> list[str]:
+        """What is trained longer than elsewhere."""
+        factors = {"t": self.longer, "p": self.passes}
+        return [f"{name}{factor}" for name, factor in factors.items() if factor != 1]
 
 
 def _cells(
     places: Iterable[tuple[int, int]], depths: Iterable[int] = (1,), sizes: str = "sm"
 ) -> list[Cell]:
-    """Shallow and pairwise students of every place and depth."""
-    kinds = (("shallow_ff", tuple(sizes)), ("pairwise", ("m",)))
+    """Students of every family, place and depth; `sizes` are those of the shallow ones."""
+    kinds = (("shallow_ff", tuple(sizes)), ("pairwise", ("m",)), ("summaries", ("m", "l")))
     return [Cell(d, n, *kind, h) for d, n in places for h in depths for kind in kinds]
 
 
 LARGE = ((64, 200), (128, 100))
 """d_model and N where size M has forty million parameters a layer."""
+CHECKED = ((64, 25), (64, 100))
+"""d_model and N of the students that are trained once more, after longer training."""
 CELLS = _cells([(64, 25), (64, 50), (64, 100)]) + _cells([LARGE[0]], sizes="s")
 CELLS += _cells([(64, 50)], depths=DEPTHS[1:])
 CELLS += _cells([(128, 25), (128, 50)]) + _cells([LARGE[1]], sizes="s")
 CELLS += [Cell(*place, "shallow_ff", ("m",)) for place in LARGE]
+CELLS += [replace(cell, longer=2) for cell in _cells(CHECKED)]
+CELLS += [replace(cell, passes=4) for cell in _cells(CHECKED)]
+CELLS += _cells([(128, 200)], sizes="s")
 """What comes first is what tells most for its cost."""
 
 
@@ -141,24 +156,25 @@ class Quality:
         return sum(cell["cpu_seconds"] for cell in self.record["students"].values())
 
     def _cell(self, cell: Cell) -> list[dict[str, Any]]:
-        run = self._run(cell.d_model, cell.positions)
+        run = self._run(cell)
         config = DistillConfig(
             methods=["alr"],
             sizes=list(cell.sizes),
             families=[cell.family],
             sites=list(GROUPS),
             hidden_layers=cell.hidden_layers,
-            epochs=1,
+            epochs=cell.passes,
             batch_tokens=self.budget.batch_tokens,
         )
         return [_row(run, name) for name in distill(run, config)]
 
-    def _run(self, d_model: int, positions: int) -> RunDir:
+    def _run(self, cell: Cell) -> RunDir:
         """A run with the activations of lines of at most that many tokens."""
-        run = RunDir(self.work / f"d{d_model}-N{positions}")
+        positions = cell.positions
+        run = RunDir(self.work / "-".join([f"d{cell.d_model}-N{positions}", *cell.longer_by]))
         if not run.activations.is_file():
-            self.note(f"activations of d{d_model} N{positions}")
-            teacher = self._teacher(d_model)
+            self.note(f"activations of d{cell.d_model} N{positions}")
+            teacher = self._teacher(cell.d_model, cell.longer)
             shutil.copytree(teacher, run.teacher, dirs_exist_ok=True)
             tokenizer = load_teacher(run.teacher).tokenizer
             data = self._data(f"N{positions}", (positions,), self.budget.tokens, tokenizer)
@@ -166,10 +182,10 @@ class Quality:
             extract(run, ExtractConfig(sites=list(GROUPS), max_length=positions))
         return run
 
-    def _teacher(self, d_model: int) -> Path:
-        run = RunDir(self.work / f"teacher-d{d_model}")
-        before = time.process_time()
-        self.note(f"the teacher of d{d_model}")
+    def _teacher(self, d_model: int, longer: int) -> Path:
+        name = f"{d_model}" if longer == 1 else f"{d_model}-t{longer}"
+        run = RunDir(self.work / f"teacher-d{name}")
+        self.note(f"the teacher of d{name}")
         shape = teacher_config(
             "tiny",
             d_model=d_model,
@@ -179,17 +195,17 @@ class Quality:
             max_length=max(MIXED),
         )
         data = self._data("mixed", MIXED, self.budget.teacher_tokens)
-        training = TrainingConfig(**self.budget.teacher)
+        epochs = self.budget.teacher["epochs"] * longer
+        training = TrainingConfig(**self.budget.teacher | {"epochs": epochs})
         record = train(run, data, shape, training).record
-        if str(d_model) not in self.record["teachers"]:
-            self.record["teachers"][str(d_model)] = {
+        if name not in self.record["teachers"]:
+            self.record["teachers"][name] = {
                 "parameters": record["parameters"]["total"],
                 "layers": [shape.encoder_layers, shape.decoder_layers],
                 "heads": shape.num_heads,
                 "epochs": len(record["history"]),
                 "validation_loss": record["best"]["validation_loss"],
                 "validation_bleu": record["best"]["validation_bleu"],
-                "cpu_seconds": round(time.process_time() - before),
             }
         return run.teacher
 

@@ -105,7 +105,12 @@ class Results:
         """A row a bundle of trained students, with the shape of its cell."""
         rows = []
         for key, cell in self.records["quality"]["students"].items():
-            d_model, positions, layers = (int(part[1:]) for part in key.split()[:3])
-            about = {"d_model": d_model, "positions": positions, "hidden_layers": layers}
+            d_model, positions, layers, _, _, *longer_by = key.split()
+            about = {
+                "d_model": int(d_model[1:]),
+                "positions": int(positions[1:]),
+                "hidden_layers": int(layers[1:]),
+                "longer_by": tuple(longer_by),
+            }
             rows += [about | bundle for bundle in cell["bundles"]]
         return rows

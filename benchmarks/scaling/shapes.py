@@ -31,6 +31,8 @@ SYSTEMS: dict[str, tuple[str, str] | None] = {
     "shallow_ff-m": ("shallow_ff", "m"),
     "gated-m": ("gated", "m"),
     "pairwise-m": ("pairwise", "m"),
+    "summaries-m": ("summaries", "m"),
+    "summaries-l": ("summaries", "l"),
     "linear_attention-m": ("linear_attention", "m"),
     "tiny-m": ("tiny", "m"),
 }

@@ -20,6 +20,7 @@ from benchmarks.scaling.formulas import (
     forward_flops,
     qkv_parameters,
     shallow_parameters,
+    summaries_flops,
 )
 from benchmarks.scaling.shapes import ATTENTION, FORMS, SYSTEMS, Shape, build, config_of, shaped
 
@@ -105,6 +106,10 @@ def test_formulas_of_the_encoder():
     for system, size in ((ATTENTION, None), ("shallow_ff-m", "m")):
         counted = count_shape(system, Shape("sentence", 25, 64))["forward"]["flops"]
         assert counted == sentences * forward_flops(size, 25, 64)
+    for size, factor in (("m", 3), ("l", 5)):
+        counted = count_shape(f"summaries-{size}", Shape("sentence", 25, 64))
+        assert counted["forward"]["flops"] == sentences * summaries_flops(size, 25, 64)
+        assert counted["size"]["parameters"] == factor * 64 * 65
     attention = sum(weight.numel() for weight in build(ATTENTION, SMALL[0]).parameters())
     assert attention == qkv_parameters(16)
 
@@ -147,6 +152,21 @@ def test_costs_are_recorded_as_they_come(tmp_path):
     before = len(notes)
     count_all(tmp_path / "counts.json", SMALL, notes.append)
     assert len(notes) == before
+
+    # What lacks a system is counted for it alone, and timed anew with all.
+    kept = counts[SMALL[0].key].pop("tiny-m")
+    write_json(tmp_path / "counts.json", read_json(tmp_path / "counts.json") | {"counts": counts})
+    assert count_all(tmp_path / "counts.json", SMALL, notes.append)[SMALL[0].key]["tiny-m"] == kept
+    assert notes[before:] == [f"counting {SMALL[0].key}: tiny-m"]
+    counts[SMALL[0].key]["tiny-m"] = kept
+    del again["seconds"][SMALL[0].key]["tiny-m"]
+    write_json(path, again)
+    time_all(path, SMALL[:2], counts, notes.append, memory=limit, seconds=0)
+    anew = read_json(path)
+    assert set(anew["seconds"][SMALL[0].key]) == set(timed)
+    assert anew["seconds"][SMALL[0].key][ATTENTION] != timed[ATTENTION]
+    assert anew["seconds"][SMALL[1].key] == again["seconds"][SMALL[1].key]
+    assert anew["cpu_seconds"] >= again["cpu_seconds"]
 
     write_json(path, again | {"machine": {"device": "another"}})
     with pytest.raises(UserError, match="another machine"):

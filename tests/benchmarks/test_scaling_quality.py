@@ -1,5 +1,7 @@
 """How well students learn by length: the lines, and a whole small run."""
 
+from dataclasses import replace
+
 from attnreplace.data.corpus import Pairs
 from attnreplace.rundir import read_json
 from benchmarks.scaling.corpus import pack
@@ -64,4 +66,23 @@ def test_no_cell_is_begun_when_the_time_is_spent(tmp_path):
 
 
 def test_cells_are_told_apart():
-    assert len({cell.key for cell in CELLS}) == len(CELLS) == 22
+    assert len({cell.key for cell in CELLS}) == len(CELLS) == 47
+    longer = replace(CELLS[0], longer=4, passes=2)
+    assert longer.key == f"{CELLS[0].key} t4 p2"
+
+
+def test_what_is_trained_longer_has_runs_of_its_own(tmp_path):
+    path, notes = tmp_path / "quality.json", []
+    cell = Cell(16, 25, "summaries", ("xs",))
+    cells = [cell, replace(cell, longer=2), replace(cell, passes=2)]
+    Quality(path, tmp_path / "runs", TINY, notes.append).run(cells)
+    record = read_json(path)
+    assert {name: t["epochs"] for name, t in record["teachers"].items()} == {"16": 1, "16-t2": 2}
+    usual, taught, passed = (record["students"][cell.key]["bundles"] for cell in cells)
+    # Of the same text; a second pass over it counts no token twice.
+    assert [row["tokens"] for row in usual] == [row["tokens"] for row in taught]
+    assert [row["tokens"] for row in usual] == [row["tokens"] for row in passed]
+    for one, two in zip(usual, passed, strict=True):
+        assert two["relative_mse"] < one["relative_mse"]
+    runs = {path.name for path in (tmp_path / "runs").glob("d16-*")}
+    assert runs == {"d16-N25", "d16-N25-t2", "d16-N25-p2"}
