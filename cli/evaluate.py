@@ -81,9 +81,7 @@ def evaluate(
     if len(metrics) > 1:
         raise UserError(f"one at a time: --{' or --'.join(metrics)}; records of all are kept")
     progress = console.progress()
-    from attnreplace.evaluate.diagnosis.diagnose import diagnose as take_apart
     from attnreplace.evaluate.evaluate import evaluate as evaluate_systems
-    from attnreplace.report.diagnosis_tables import TITLE
     from attnreplace.rundir import RunDir
 
     directory = RunDir(run)
@@ -98,6 +96,9 @@ def evaluate(
     systems, groups = bundles(bundle), site_groups(sites)
     report = f"attnreplace report{run_suffix(run)}"
     if diagnose:
+        from attnreplace.evaluate.diagnosis.diagnose import diagnose as take_apart
+        from attnreplace.report.diagnosis_tables import TITLE
+
         found = take_apart(directory, config.evaluate, systems, sites=groups, progress=progress)
         console.show_diagnoses(found)
         console.done("records:", directory.diagnoses, f"{report}, section “{TITLE}”")

@@ -1,13 +1,12 @@
 """Is the difference to the teacher more than chance: paired bootstrap resampling of BLEU."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sacrebleu.metrics import BLEU
 from sacrebleu.significance import PairedTest, Result
 
-from attnreplace.evaluate.record import Record, Significance, examples_path, record_path
+from attnreplace.evaluate.record import Record, Significance, read_examples, record_path
 from attnreplace.progress import Progress
 from attnreplace.rundir import write_json
 
@@ -54,13 +53,15 @@ def compare_with_teacher(results: Path, records: Sequence[Record], progress: Pro
     ]
     if not missing:
         return
+    baselines: dict[tuple[str, int], list[str]] = {}
     with progress.task("significance", len(missing)) as task:
         for record, teacher in missing:
-            path = _path(results, record)
+            path, setting = _path(results, record), _setting(record)
+            if setting not in baselines:
+                baselines[setting] = _column(read_examples(_path(results, teacher)), "hypothesis")
+            lines = read_examples(path)
             p, signature = paired_bootstrap(
-                _column(path, "hypothesis"),
-                _column(_path(results, teacher), "hypothesis"),
-                _column(path, "reference"),
+                _column(lines, "hypothesis"), baselines[setting], _column(lines, "reference")
             )
             found: Significance = {
                 "p": p,
@@ -81,6 +82,5 @@ def _path(results: Path, record: Record) -> Path:
     return record_path(results, record["system"]["name"], test_set, f"beam{beam}")
 
 
-def _column(record: Path, name: str) -> list[str]:
-    with examples_path(record).open(encoding="utf-8", newline="\n") as lines:
-        return [json.loads(line)[name] for line in lines]
+def _column(lines: Sequence[Mapping[str, str]], name: str) -> list[str]:
+    return [line[name] for line in lines]

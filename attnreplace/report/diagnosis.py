@@ -150,8 +150,7 @@ def parse_diagnosis(value: Mapping[str, Any], where: str) -> Diagnosed:
         UserError: of another schema, or broken.
     """
     fields = Fields(value, where)
-    if fields.need(str, "schema") != SCHEMA:
-        raise fields.error(f"of schema {value['schema']!r}, not {SCHEMA!r}")
+    fields.need_schema(SCHEMA)
     fields.need(str, "digests", "teacher")
     overall = _part(fields.need(dict, "overall"), where, "")
     bins = {

@@ -64,6 +64,11 @@ class Fields:
             raise self.error("not a list")
         return self.value
 
+    def need_schema(self, schema: str) -> None:
+        """The value has to be of a schema."""
+        if (found := self.need(str, "schema")) != schema:
+            raise self.error(f"of schema {found!r}, not {schema!r}")
+
     def error(self, problem: str) -> UserError:
         """An error that names the file and says what to do."""
         return UserError(f"{self.where}: {problem}; delete it and repeat the stage that wrote it")

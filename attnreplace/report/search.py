@@ -123,8 +123,7 @@ def parse_search(value: Mapping[str, Any], where: str) -> Searched:
         UserError: of another schema, or broken.
     """
     fields = Fields(value, where)
-    if fields.need(str, "schema") != SCHEMA:
-        raise fields.error(f"of schema {value['schema']!r}, not {SCHEMA!r}")
+    fields.need_schema(SCHEMA)
     for name, valid in (("minimise", COSTS), ("metric", MEASURES)):
         if (word := fields.need(str, name)) not in valid:
             raise fields.error(f"{name} {word!r} is none of {', '.join(valid)}")

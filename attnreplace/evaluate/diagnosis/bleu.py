@@ -1,13 +1,12 @@
 """BLEU by length of the source, of translations that an evaluation saved."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from attnreplace.evaluate.bleu import score
 from attnreplace.evaluate.diagnosis.bins import Bins
 from attnreplace.evaluate.diagnosis.record import BinnedBleu
-from attnreplace.evaluate.record import Digests, examples_path
+from attnreplace.evaluate.record import Digests, read_examples
 from attnreplace.rundir import read_json
 
 
@@ -16,15 +15,12 @@ def saved_hypotheses(record: Path, digests: Digests) -> list[str] | None:
 
     None where they are not there, are not whole, or are of other models or data than `digests`.
     """
-    lines = examples_path(record)
-    if not record.is_file() or not lines.is_file():
+    if not record.is_file():
         return None
     value = read_json(record, dict)
     try:
-        found = [
-            json.loads(line)["hypothesis"] for line in lines.read_text("utf-8").split("\n")[:-1]
-        ]
-    except (ValueError, KeyError, TypeError):
+        found = [line["hypothesis"] for line in read_examples(record)]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
     same = value.get("digests") == digests and value.get("sentences") == len(found)
     return found if same else None

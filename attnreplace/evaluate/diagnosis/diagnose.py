@@ -86,7 +86,10 @@ def diagnose(
     if not systems:
         raise UserError(f"no students in {run.path}; `attnreplace distill` makes some")
     discard_former(run, teacher, corpus, progress)
-    stage = _Stage(run, config, teacher, corpus, test_sets)
+    # Of every sentence, so that systems of other limits are held against the same bins.
+    sources = {name: encode(teacher.tokenizer, corpus.tests[name].source) for name in test_sets}
+    lengths = {name: [len(ids) for ids in sentences] for name, sentences in sources.items()}
+    stage = _Stage(run, config, teacher, corpus, lengths)
     return [record for one in systems for record in stage.diagnose(one, progress)]
 
 
@@ -98,7 +101,8 @@ class _Stage:
     config: EvalConfig
     teacher: Teacher
     corpus: Corpus
-    test_sets: list[str]
+    lengths: dict[str, list[int]]
+    """Tokens of every source, by test set."""
 
     def diagnose(self, candidate: Candidate, progress: Progress) -> list[Diagnosis]:
         """The records of one system on all test sets."""
@@ -107,7 +111,7 @@ class _Stage:
             # On references they read the words that they are to predict.
             progress.note(f"{name} is left out: its students are not causal")
             return []
-        before = {test_set: self._finished(candidate, test_set) for test_set in self.test_sets}
+        before = {test_set: self._finished(candidate, test_set) for test_set in self.lengths}
         if kept := sum(record is not None for record in before.values()):
             progress.note(f"{name}: {kept} of {len(before)} diagnoses are up to date and kept")
         model = None if kept == len(before) else candidate.build()
@@ -141,7 +145,7 @@ class _Stage:
                 f"no pair of the test set {test_set} has at most {limit} tokens on both sides"
             ) from error
         teacher, name = self.teacher.model, candidate.system["name"]
-        bins = position_bins(limit), length_bins(self._source_lengths(test_set))
+        bins = position_bins(limit), length_bins(self.lengths[test_set])
         by_site = differs_in_students_alone(model, teacher)
         with progress.task(f"{name}, {test_set}, token by token", learner.size) as task:
             found = measure(model, teacher, learner, *bins, by_site, task)
@@ -172,7 +176,7 @@ class _Stage:
 
     def _bleu(self, candidate: Candidate, test_set: str) -> list[BeamBleu]:
         """At each beam width that both the teacher's and the system's translations are of."""
-        lengths, pairs = self._source_lengths(test_set), self.corpus.tests[test_set]
+        lengths, pairs = self.lengths[test_set], self.corpus.tests[test_set]
         systems = (candidate.system["name"], candidate.bundle), ("teacher", None)
         found: list[BeamBleu] = []
         for beam in self.config.beams:
@@ -209,8 +213,3 @@ class _Stage:
 
     def _digests(self, test_set: str, bundle: str | None) -> Digests:
         return digests_of(self.teacher, self.corpus, test_set, bundle)
-
-    def _source_lengths(self, test_set: str) -> list[int]:
-        """Of every sentence, so that systems of other limits are held against the same bins."""
-        sources = encode(self.teacher.tokenizer, self.corpus.tests[test_set].source)
-        return [len(tokens) for tokens in sources]
