@@ -74,7 +74,7 @@ def run(
     folder: Path,
     grids: Sequence[Grid] = GRIDS,
     rounds: int = 2,
-    pairs: int = 350,
+    pairs: int = 1000,
     batch_tokens: int = 2048,
     preset: str = "paper",
     command: Callable[..., float] = attnreplace,

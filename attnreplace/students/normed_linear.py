@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from attnreplace.students.row_gradients import RowGradient, Take, blocks
+from attnreplace.students.row_gradients import Products, RowGradient, Take, blocks
 
 
 def centre(x: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -162,17 +162,20 @@ class NormedLinear(torch.autograd.Function):
         # What reaches W gamma of the columns beyond k, and W beta of all.
         d_rest = torch.stack([(grad * shift).sum(1), d_bias], 1)
         d_affine = torch.zeros(*d_rest.shape[:2], weight.shape[2]).to(grad)
-        d_head = torch.zeros_like(d_affine[:, 0, :k])
-        gradient = RowGradient(weight, ctx.take)
+        rows_at_once = next(blocks(weight))[1].stop
+        # Sums over the rows in the end: till then, products of those at the same place in a block.
+        d_head = d_affine.new_zeros(len(weight), rows_at_once, k)
+        turned = narrow.transpose(1, 2).contiguous()
+        gradient, products = RowGradient(weight, ctx.take), Products()
         for (groups, rows), out in gradient:
             own, to_rest = weight[groups, rows], d_rest[groups, :, rows]
             d_affine[groups].baddbmm_(to_rest, own)
-            through = torch.bmm(narrow[groups, :, rows].transpose(1, 2), inputs[groups])
-            through = through.to(grad.dtype)
-            d_head[groups] += torch.linalg.vecdot(through, own[:, :, :k], dim=1)
-            torch.mul(through, gamma[groups, None, :k], out=out[:, :, :k])
-            out[:, :, :k].addcmul_(to_rest[:, 1, :, None], beta[groups, None, :k])
-            torch.bmm(to_rest.transpose(1, 2), affine[groups], out=out[:, :, k:])
+            head, rest = out.split((k, out.shape[2] - k), dim=2)
+            products.write(turned[groups, rows], inputs[groups], head)
+            d_head[groups, : head.shape[1]].addcmul_(head, own[:, :, :k])
+            head.mul_(gamma[groups, None, :k])
+            head.addcmul_(to_rest[:, 1, :, None], beta[groups, None, :k])
+            torch.bmm(to_rest.transpose(1, 2), affine[groups], out=rest)
         d_gamma, d_beta = d_affine.unbind(1)
-        d_gamma[:, :k] = d_head
+        d_gamma[:, :k] = d_head.sum(1)
         return d_z, d_shift, gradient.whole, d_gamma, d_beta, d_bias, None, None

@@ -13,7 +13,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-CACHED_VALUES = 2**19
+CACHED_VALUES = 2**20
 ROUND = 64
 
 Block = tuple[slice, slice]
@@ -50,12 +50,12 @@ def taker(weight: Tensor) -> Take | None:
     return _takers.get(id(weight))
 
 
-def blocks(weight: Tensor, rows: int | None = None) -> Iterator[Block]:
-    """Cut a weight `(groups, rows, columns)`, or its first rows, into what is worked on at once.
+def blocks(weight: Tensor) -> Iterator[Block]:
+    """Cut a weight `(groups, rows, columns)` into what is worked on at once.
 
     On a CPU that is what a cache holds, elsewhere all of it.
     """
-    groups, rows, columns = weight.shape[0], rows or weight.shape[1], weight.shape[2]
+    groups, rows, columns = weight.shape
     if weight.device.type != "cpu" or weight.numel() <= CACHED_VALUES:
         yield slice(0, groups), slice(0, rows)
         return
@@ -88,3 +88,27 @@ class RowGradient:
             part = room[:, : shape[1]]
             yield at, part
             self._take(at, part)
+
+
+class Products:
+    """Matrix products into memory that is there; where they are narrower, through a room kept."""
+
+    def __init__(self) -> None:
+        self._room: Tensor | None = None
+
+    def write(self, left: Tensor, right: Tensor, out: Tensor) -> None:
+        """Fill `out` with `torch.bmm(left, right)`, in its own dtype.
+
+        Args:
+            left: `(groups, rows, inner)`; on the first call as many rows as ever.
+            right: `(groups, inner, columns)`.
+            out: `(groups, rows, columns)`.
+        """
+        if left.dtype == out.dtype:
+            torch.bmm(left, right, out=out)
+            return
+        if self._room is None:
+            self._room = torch.empty(out.shape, dtype=left.dtype, device=out.device)
+        narrow = self._room[:, : out.shape[1]]
+        torch.bmm(left, right, out=narrow)
+        out.copy_(narrow)

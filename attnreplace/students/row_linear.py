@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from attnreplace.students.row_gradients import RowGradient, Take, blocks
+from attnreplace.students.row_gradients import Products, RowGradient, Take
 
 
 class RowLinear(torch.autograd.Function):
@@ -34,13 +34,14 @@ class RowLinear(torch.autograd.Function):
         take: Take | None,
     ) -> Tensor:
         """See the class."""
-        narrow = x.to(dtype)
-        out = narrow.new_empty(*x.shape[:2], rows)
-        for groups, part in blocks(weight, rows):
-            own = weight[groups, part].to(dtype).transpose(1, 2)
-            added = bias[groups, None, part].to(dtype)
-            out[groups, :, part] = torch.baddbmm(added, narrow[groups], own)
-        ctx.save_for_backward(narrow, weight)
+        narrow, own = x.to(dtype), weight[:, :rows]
+        if own.dtype != dtype:
+            # A copy, for both passes. `to` would keep the stride of the groups, and with it
+            # products take twice as long.
+            own = torch.empty_like(own, dtype=dtype, memory_format=torch.contiguous_format)
+            own.copy_(weight[:, :rows])
+        out = torch.baddbmm(bias[:, None, :rows].to(dtype), narrow, own.transpose(1, 2))
+        ctx.save_for_backward(narrow, weight, own if own.dtype != weight.dtype else None)
         ctx.wide, ctx.take = x.dtype, take
         return out
 
@@ -48,21 +49,18 @@ class RowLinear(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of the three tensors, from that of the output."""
-        x, weight = ctx.saved_tensors
+        x, weight, own = ctx.saved_tensors
         rows = grad.shape[2]
-        d_x = torch.zeros(x.shape, dtype=ctx.wide, device=x.device)
+        # All of it before anything is taken, which changes the weight.
+        d_x = torch.bmm(grad, weight[:, :rows] if own is None else own).to(ctx.wide)
         d_bias = weight.new_zeros(weight.shape[:2])
         d_bias[:, :rows] = grad.sum(1)
-        gradient = RowGradient(weight, ctx.take)
+        turned = grad.transpose(1, 2).contiguous()
+        gradient, products = RowGradient(weight, ctx.take), Products()
         for (groups, part), out in gradient:
-            own = grad[groups, :, part]
-            count = own.shape[2]  # none beyond `rows`
+            through = turned[groups, part]
+            count = through.shape[1]  # none beyond `rows`
             out[:, count:] = 0
             if count:
-                d_x[groups] += torch.bmm(own, weight[groups, part][:, :count].to(x.dtype))
-                own = own.transpose(1, 2)
-                if x.dtype == out.dtype:
-                    torch.bmm(own, x[groups], out=out[:, :count])
-                else:
-                    out[:, :count] = torch.bmm(own, x[groups])
+                products.write(through, x[groups], out[:, :count])
         return d_x, gradient.whole, d_bias, None, None, None

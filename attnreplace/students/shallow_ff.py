@@ -153,7 +153,8 @@ def _affine_linear(
 ) -> Tensor:
     """The first rows of W (gamma * x + beta) + b, `(groups, batch, rows)` in `dtype`.
 
-    Gamma and beta go to the side with fewer rows: to `x`, or into the weights.
+    Gamma and beta go to the side with fewer rows: to `x`, or into the weights. In training they go
+    to `x` wherever the gradient of the weight is the larger matrix.
 
     Args:
         x: `(groups, batch, h)`.
@@ -164,10 +165,11 @@ def _affine_linear(
         rows: how many.
         dtype: of the product.
     """
-    if x.shape[1] <= rows:
+    in_rows = weight.requires_grad and x.shape[1] <= weight.shape[1]
+    if in_rows or x.shape[1] <= rows:
         x = torch.addcmul(beta[:, None], x, gamma[:, None])
-        if weight.requires_grad:
-            return RowLinear.apply(x, weight, bias, rows, dtype, taker(weight))
+    if in_rows:
+        return RowLinear.apply(x, weight, bias, rows, dtype, taker(weight))
     weight, bias = weight[:, :rows], bias[:, :rows]
     if x.shape[1] > rows:
         bias = torch.baddbmm(bias[:, :, None], weight, beta[:, :, None])[:, :, 0]

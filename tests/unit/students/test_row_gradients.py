@@ -94,7 +94,7 @@ def test_blocks_cover_every_row_once(small_cache: None) -> None:
         assert part.shape == weight[at].shape
         weight[at] += 1
     assert torch.equal(weight, torch.ones_like(weight))
-    assert [rows.stop for _, rows in blocks(weight, 7)] == [4, 7, 4, 7]
+    assert [rows.stop for _, rows in blocks(weight)] == [4, 8, 12, 13] * 2
 
 
 @pytest.mark.parametrize("rows", [1, 5, 9])
@@ -111,3 +111,19 @@ def test_first_rows_of_a_linear_layer(rows: int, small_cache: None) -> None:
     found = RowLinear.apply(x, weight, bias, rows, torch.float64, None)
     wanted = torch.einsum("gbc,grc->gbr", x, weight) + bias[:, None]
     torch.testing.assert_close(found, wanted[..., :rows])
+
+
+@pytest.mark.parametrize("rows", [1, 5, 9])
+def test_narrow_products_of_a_linear_layer(rows: int, small_cache: None) -> None:
+    generator = torch.Generator().manual_seed(0)
+    shapes = (2, 4, 12), (2, 9, 12), (2, 9)
+    leaves = [torch.randn(shape, generator=generator, requires_grad=True) for shape in shapes]
+    weights = torch.randn(2, 4, rows, generator=generator)
+    found = RowLinear.apply(*leaves, rows, torch.bfloat16, None)
+    wanted = RowLinear.apply(*leaves, rows, torch.float32, None)
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), wanted, rtol=0.02, atol=0.1)
+    narrow, wide = (torch.autograd.grad((out * weights).sum(), leaves) for out in (found, wanted))
+    for gradient, exact in zip(narrow, wide, strict=True):
+        assert gradient.dtype == torch.float32
+        torch.testing.assert_close(gradient, exact, rtol=0.02, atol=0.1)
