@@ -9,7 +9,7 @@ LONG_HOURS = 24.0
 
 REASONS = {
     "products": "matrix products",
-    "memory": "memory traffic, mostly the optimiser's",
+    "memory": "memory traffic",
     "calls": "the calls of many small updates",
     "disk": "the disk",
     "teacher": "the teacher's forward passes",
@@ -17,8 +17,9 @@ REASONS = {
 
 SHORTER = {
     ("train", "products"): "more devices, or a smaller teacher",
-    ("train", "memory"): "a larger training.batch_tokens: fewer updates",
+    ("train", "memory"): "more devices, or a smaller teacher",
     ("extract", "products"): "more devices (`torchrun`), or --max-train",
+    ("extract", "memory"): "more devices (`torchrun`), or --max-train",
     ("extract", "disk"): "float16 instead of float32, --layers, fewer --sites, or a faster disk",
     ("distill", "products"): "smaller --size, fewer epochs, or more devices",
     ("distill", "memory"): "a larger distill.batch_tokens (fewer updates), smaller --size, or "

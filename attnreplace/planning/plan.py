@@ -104,7 +104,9 @@ def make_plan(
     placed = place_students(config.distill, students, machine, parameters)
     stages = [] if not train_teacher else [_teacher_stage(config, corpus, model, machine)]
     decoder = any(site.stack == "decoder" for site in sites)
-    forward = sum((teacher_forward(model, split, decoder) for split in corpus.splits), Work())
+    forward = sum(
+        (teacher_forward(model, split, decoder, machine.gpu) for split in corpus.splits), Work()
+    )
     widths = Capture(model, sites).widths
     held = 4 * (parameters + config.extract.batch_tokens * sum(widths.values()))
     if not config.distill.online:
@@ -152,7 +154,8 @@ def _teacher_stage(
     _, training = of_translation(config)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     updates = training.epochs * count_updates(corpus.train.longer, training.batch_tokens)
-    forward = teacher_forward(model, corpus.train, True) + output_forward(model, corpus.train)
+    forward = teacher_forward(model, corpus.train, True, machine.gpu)
+    forward += output_forward(model, corpus.train, machine.gpu)
     each = forward * (3.0 * training.epochs / machine.devices)
     # Every device updates the whole model.
     each += Work(weights=GPU_BYTES * parameters * updates)

@@ -26,6 +26,10 @@ CAST_BYTES = 30
 """Moved beyond that where products are made in bfloat16: both are cast and packed."""
 HIDDEN_BYTES = 100
 """Moved for every value of a hidden layer in an update: about 25 passes of float32."""
+SUMMARY_BYTES = 900
+"""The same for summaries, whose hidden values are gates, each of a state of its own."""
+PAIR_BYTES = 90
+"""Moved in an update for every hidden value of every pair of tokens, where a student has such."""
 ENDS_BYTES = 200
 """Moved for every value of a student's input and output in an update, cut and padding included.
 
@@ -33,13 +37,17 @@ The first, second and fourth were set from CPU seconds of updates of single stud
 2048 tokens, on one core with 85 G operations a second in float32, 197 G in bfloat16 and 36 GB/s:
 forms "sentence" in S, M and L, one network and one each head, "prefix" in S, M and L, "per-query"
 in M. They give these within a factor of 1.4. "Prefix" was measured before its
-sums were made in chunks; the form "paper", token mixers and GPUs were not measured."""
+sums were made in chunks. Bytes of summaries and pairs were set from whole runs, which they give
+within a factor of two; the form "paper", other mixers and GPUs were not measured."""
 MIXER_BYTES = 40
 """Held for every hidden value of a token mixer in an update, gMLP's Z included: 30 to 40 bytes were
 counted that float32 keeps for the backward pass."""
-LINEAR_BYTES = 16
-"""Moved in the teacher's forward pass for every value that a linear layer reads or writes: once
-there, and about three times in the norms, activations, residuals and soft-max between them."""
+LINEAR_BYTES = 96
+"""Moved in the teacher's forward pass for every value that a linear layer reads or writes, there
+and in the norms, activations, residuals and soft-max between them. Set from the seconds of a
+training of the paper's teacher on one core; its extraction then takes 1.2 times the estimate."""
+GPU_LINEAR_BYTES = 16
+"""The same on a GPU: assumed; once there, and about three times between them."""
 
 
 @dataclass(frozen=True)
@@ -112,11 +120,11 @@ def student_epoch(
     first, later = student_products(config, train, axis)
     flops = 2 * first + 3 * later + sum(student_products(config, validation, axis))
     tokens = train.of(axis)
-    hidden = _rows(config, train, axis) * hidden_values(config)
     moved = updates * config.num_parameters()
     return Work(
         flops=flops,
-        traffic=HIDDEN_BYTES * hidden + ENDS_BYTES * tokens * (config.d_model + config.d_out),
+        traffic=_hidden_bytes(config, train, axis)
+        + ENDS_BYTES * tokens * (config.d_model + config.d_out),
         weights=each * moved,
         casts=CAST_BYTES * moved,
         calls=updates,
@@ -143,6 +151,23 @@ def hidden_values(config: StudentConfig) -> int:
     return config.hidden * config.groups * config.hidden_layers
 
 
+def _hidden_bytes(config: StudentConfig, counts: SplitCounts, axis: str) -> float:
+    """Moved in an epoch's updates for what a student computes between its ends."""
+    values = _rows(config, counts, axis) * hidden_values(config)
+    if config.family == "summaries":
+        return SUMMARY_BYTES * values
+    return HIDDEN_BYTES * values + PAIR_BYTES * _pair_values(config, counts, axis)
+
+
+def _pair_values(config: StudentConfig, counts: SplitCounts, axis: str) -> float:
+    """Hidden values of pairs of tokens, counted as those of sentences of the mean length."""
+    if config.family != "pairwise":
+        return 0.0
+    others = counts.source if config.form == "per-query" else counts.of(axis)
+    hidden = config.hidden * config.heads * config.groups * config.hidden_layers
+    return counts.of(axis) * others / max(1, counts.pairs) * hidden
+
+
 def _rows(config: StudentConfig, counts: SplitCounts, axis: str) -> int:
     """How many vectors a hidden layer computes."""
     at_once = config.family == "shallow_ff" and config.form in ("sentence", "paper")
@@ -161,12 +186,9 @@ def _mixer_products(config: StudentConfig, counts: SplitCounts, axis: str) -> fl
     if config.family == "gated":
         rest = config.num_parameters() - config.positions * read
         return 2.0 * (read * others + rest * tokens)
-    pairs = 0.0
-    if config.family == "pairwise":
-        blocks = config.groups * config.hidden_layers
-        pairs = tokens * others / max(1, counts.pairs) * config.hidden * config.heads * blocks
     read *= cross
-    return 2.0 * (read * counts.source + (config.num_parameters() - read) * tokens + pairs)
+    mapped = read * counts.source + (config.num_parameters() - read) * tokens
+    return 2.0 * (mapped + _pair_values(config, counts, axis))
 
 
 def _summary_products(config: StudentConfig, counts: SplitCounts, axis: str) -> tuple[float, float]:
@@ -186,7 +208,9 @@ def _summary_products(config: StudentConfig, counts: SplitCounts, axis: str) -> 
     return 2.0 * first, 2.0 * (maps - first + steps)
 
 
-def teacher_forward(model: PreTrainedModel, counts: SplitCounts, decoder: bool) -> Work:
+def teacher_forward(
+    model: PreTrainedModel, counts: SplitCounts, decoder: bool, gpu: bool = False
+) -> Work:
     """The stacks over a split, without the output layer; of an encoder alone all but its head.
 
     Attention is counted for sentences of the mean length; as it grows with the square, this is a
@@ -194,13 +218,15 @@ def teacher_forward(model: PreTrainedModel, counts: SplitCounts, decoder: bool) 
 
     Args:
         decoder: whether the decoder runs as well, on the references.
+        gpu: where it runs.
     """
+    each = GPU_LINEAR_BYTES if gpu else LINEAR_BYTES
     pairs = max(1, counts.pairs)
     host, sites = host_for(model), host_for(model).sites(model)
     width = host.locate(model, sites[0]).d_model
     source, target = counts.source / pairs, counts.target / pairs
     stack = model.get_encoder() if model.config.is_encoder_decoder else base_model(model)
-    encoder = _linears(stack) * counts.source
+    encoder = _linears(stack, each) * counts.source
     layers = sum(site.stack == "encoder" for site in sites)
     attended = 4.0 * counts.source * source * width * layers
     if not decoder:
@@ -209,23 +235,24 @@ def teacher_forward(model: PreTrainedModel, counts: SplitCounts, decoder: bool) 
     memory = Work()
     for site in cross:
         attention = host.locate(model, site).attention
-        memory += _linears(attention.get_submodule("k_proj"))
-        memory += _linears(attention.get_submodule("v_proj"))
+        memory += _linears(attention.get_submodule("k_proj"), each)
+        memory += _linears(attention.get_submodule("v_proj"), each)
     attended += 4.0 * counts.target * (target + source) * width * len(cross)
-    own = _linears(model.get_decoder()) + memory * -1
+    own = _linears(model.get_decoder(), each) + memory * -1
     return encoder + own * counts.target + memory * counts.source + Work(attended)
 
 
-def output_forward(model: PreTrainedModel, counts: SplitCounts) -> Work:
+def output_forward(model: PreTrainedModel, counts: SplitCounts, gpu: bool = False) -> Work:
     """The output layer over the references of a split."""
+    each = GPU_LINEAR_BYTES if gpu else LINEAR_BYTES
     width, vocabulary = model.config.d_model, model.config.vocab_size
-    return Work(2.0 * width * vocabulary, LINEAR_BYTES * (width + vocabulary)) * counts.target
+    return Work(2.0 * width * vocabulary, each * (width + vocabulary)) * counts.target
 
 
-def _linears(module: nn.Module) -> Work:
-    """All linear layers of a module, for one token."""
+def _linears(module: nn.Module, each: int) -> Work:
+    """All linear layers of a module, for one token; `each` value in or out moves so many bytes."""
     linears = [part for part in module.modules() if isinstance(part, nn.Linear)]
     return Work(
         flops=2.0 * sum(linear.weight.numel() for linear in linears),
-        traffic=LINEAR_BYTES * sum(part.in_features + part.out_features for part in linears),
+        traffic=each * sum(part.in_features + part.out_features for part in linears),
     )
