@@ -192,6 +192,9 @@ def test_bleu_by_length_comes_with_the_translations(own):
     assert sum(one["sentences"] for one in beam["lengths"]) == after["sentences"] == SENTENCES
     bins = [(one["first"], one["last"]) for one in record["lengths"]]
     assert [(one["first"], one["last"]) for one in beam["lengths"]][: len(bins)] == bins
+    # Other beam widths do not take the place of those that are there.
+    (other,) = diagnose(own, dataclasses.replace(CONFIG, beams=[2]), ["alr-xs-cross"])
+    assert other["bleu"] == after["bleu"]
     # Translations of other students do not count.
     add_bundle(own, "cross", broken=[0])
     (renewed,) = diagnose(own, CONFIG, ["alr-xs-cross"])

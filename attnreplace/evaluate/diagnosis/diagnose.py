@@ -121,7 +121,8 @@ class _Stage:
             if new is None:
                 progress.note(f"{name} is left out: on {test_set} it gives no numbers")
                 continue
-            bleu = self._bleu(candidate, test_set)
+            beams = {*self.config.beams, *(part["beam"] for part in new["bleu"])}
+            bleu = self._bleu(candidate, test_set, sorted(beams))
             missing = "" if bleu else "no saved translations of both the teacher and the system"
             found.append({**new, "bleu": bleu, "bleu_missing": missing})
             if found[-1] != record:
@@ -174,12 +175,12 @@ class _Stage:
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }
 
-    def _bleu(self, candidate: Candidate, test_set: str) -> list[BeamBleu]:
-        """At each beam width that both the teacher's and the system's translations are of."""
+    def _bleu(self, candidate: Candidate, test_set: str, beams: Sequence[int]) -> list[BeamBleu]:
+        """At each of the beam widths that both the teacher's and the system's translations have."""
         lengths, pairs = self.lengths[test_set], self.corpus.tests[test_set]
         systems = (candidate.system["name"], candidate.bundle), ("teacher", None)
         found: list[BeamBleu] = []
-        for beam in self.config.beams:
+        for beam in beams:
             ours, theirs = (
                 saved_hypotheses(
                     record_path(self.run.results, name, test_set, f"beam{beam}"),
