@@ -24,7 +24,8 @@ SetOption = Annotated[
     typer.Option(
         "--set",
         metavar="SECTION.FIELD=VALUE",
-        help="Any field of config.toml, e.g. training.label_smoothing=0.2; repeatable.",
+        help="Any field of config.toml, e.g. training.label_smoothing=0.2; repeatable. The "
+        "run keeps it for later commands.",
     ),
 ]
 ConfigArgument = Annotated[

@@ -221,9 +221,7 @@ class _Stage:
 def discard_former(run: RunDir, teacher: Teacher, corpus: AnyCorpus, progress: Progress) -> None:
     """Remove the records that a run has outgrown, and say so."""
     for what, count in discard_stale(run, teacher.digest, corpus).items():
-        progress.note(
-            f"records of former {what} are removed from {run.path}: {count}"
-        )
+        progress.note(f"records of former {what} are removed from {run.path}: {count}")
 
 
 def asked_systems(
