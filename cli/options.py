@@ -24,8 +24,8 @@ SetOption = Annotated[
     typer.Option(
         "--set",
         metavar="SECTION.FIELD=VALUE",
-        help="Any field of config.toml, e.g. training.label_smoothing=0.2; repeatable. The "
-        "run keeps it for later commands.",
+        help="Any field of config.toml, e.g. training.label_smoothing=0.2; repeatable. How "
+        "a stage works is kept for the run's later commands; what it works on is not.",
     ),
 ]
 ConfigArgument = Annotated[

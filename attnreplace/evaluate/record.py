@@ -247,14 +247,14 @@ def examples_path(record: Path, what: str = TRANSLATIONS) -> Path:
     return record.with_suffix(f".{what}.jsonl")
 
 
-def read_examples(record: Path, what: str = TRANSLATIONS) -> list[dict[str, Any]]:
-    """What a system made of every example, as `write_record` wrote it.
+def read_examples(record: Path) -> list[dict[str, Any]]:
+    """A system's translation of every sentence, as `write_record` wrote it.
 
     Raises:
         OSError: it is not there.
         ValueError: a line is broken.
     """
-    lines = examples_path(record, what).read_text(encoding="utf-8").split("\n")
+    lines = examples_path(record).read_text(encoding="utf-8").split("\n")
     return [json.loads(line) for line in lines[:-1]]
 
 

@@ -27,18 +27,18 @@ CAST_BYTES = 30
 HIDDEN_BYTES = 100
 """Moved for every value of a hidden layer in an update: about 25 passes of float32."""
 SUMMARY_BYTES = 900
-"""The same for summaries, whose hidden values are gates, each of a state of its own."""
+"""The same for summaries, of which each hidden value also moves a state."""
 PAIR_BYTES = 90
 """Moved in an update for every hidden value of every pair of tokens, where a student has such."""
 ENDS_BYTES = 200
 """Moved for every value of a student's input and output in an update, cut and padding included.
 
-The first, second and fourth were set from CPU seconds of updates of single students, d_model 128,
-2048 tokens, on one core with 85 G operations a second in float32, 197 G in bfloat16 and 36 GB/s:
-forms "sentence" in S, M and L, one network and one each head, "prefix" in S, M and L, "per-query"
-in M. They give these within a factor of 1.4. "Prefix" was measured before its
-sums were made in chunks. Bytes of summaries and pairs were set from whole runs, which they give
-within a factor of two; the form "paper", other mixers and GPUs were not measured."""
+The bytes of updates and casts were set from CPU seconds of updates of single students, d_model
+128, 2048 tokens, on one core with 85 G operations a second in float32, 197 G in bfloat16 and 36
+GB/s: forms "sentence" in S, M and L, one network and one each head, "prefix" in S, M and L,
+"per-query" in M. They give these within a factor of 1.4. "Prefix" was measured before its sums were
+made in chunks. Bytes of summaries and pairs were set from whole runs, which they give within a
+factor of two; the form "paper", other mixers and GPUs were not measured."""
 MIXER_BYTES = 40
 """Held for every hidden value of a token mixer in an update, gMLP's Z included: 30 to 40 bytes were
 counted that float32 keeps for the backward pass."""

@@ -36,8 +36,8 @@ class RowLinear(torch.autograd.Function):
         """See the class."""
         narrow, own = x.to(dtype), weight[:, :rows]
         if own.dtype != dtype:
-            # A copy, for both passes. `to` would keep the stride of the groups, and with it
-            # products take twice as long.
+            # A copy, for both passes. Of a single group `to` would keep the stride, which is that
+            # of all rows, and products take several times as long.
             own = torch.empty_like(own, dtype=dtype, memory_format=torch.contiguous_format)
             own.copy_(weight[:, :rows])
         out = torch.baddbmm(bias[:, None, :rows].to(dtype), narrow, own.transpose(1, 2))

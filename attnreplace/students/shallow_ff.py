@@ -153,8 +153,8 @@ def _affine_linear(
 ) -> Tensor:
     """The first rows of W (gamma * x + beta) + b, `(groups, batch, rows)` in `dtype`.
 
-    Gamma and beta go to the side with fewer rows: to `x`, or into the weights. In training they go
-    to `x` wherever the gradient of the weight is the larger matrix.
+    Gamma and beta go to the side with fewer rows: to `x`, or into the weights. Where the
+    weight has a gradient they go to `x`, if that is the smaller matrix.
 
     Args:
         x: `(groups, batch, h)`.
