@@ -163,9 +163,13 @@ def _pair_values(config: StudentConfig, counts: SplitCounts, axis: str) -> float
     """Hidden values of pairs of tokens, counted as those of sentences of the mean length."""
     if config.family != "pairwise":
         return 0.0
-    others = counts.source if config.form == "per-query" else counts.of(axis)
     hidden = config.hidden * config.heads * config.groups * config.hidden_layers
-    return counts.of(axis) * others / max(1, counts.pairs) * hidden
+    return counts.of(axis) * _others(config, counts, axis) / max(1, counts.pairs) * hidden
+
+
+def _others(config: StudentConfig, counts: SplitCounts, axis: str) -> float:
+    """The tokens that a student reads for its own: of the source at cross-attention."""
+    return counts.source if config.form == "per-query" else counts.of(axis)
 
 
 def _rows(config: StudentConfig, counts: SplitCounts, axis: str) -> int:
@@ -181,7 +185,7 @@ def _mixer_products(config: StudentConfig, counts: SplitCounts, axis: str) -> fl
     tokens, counted as those of sentences of the mean length, have a score for every head.
     """
     cross = config.form == "per-query"
-    tokens, others = counts.of(axis), counts.source if cross else counts.of(axis)
+    tokens, others = counts.of(axis), _others(config, counts, axis)
     read = config.d_model * hidden_values(config)
     if config.family == "gated":
         rest = config.num_parameters() - config.positions * read
@@ -193,8 +197,7 @@ def _mixer_products(config: StudentConfig, counts: SplitCounts, axis: str) -> fl
 
 def _summary_products(config: StudentConfig, counts: SplitCounts, axis: str) -> tuple[float, float]:
     """Every weight once a token, and summaries that are added up and mixed, or run along."""
-    tokens = counts.of(axis)
-    others = counts.source if config.form == "per-query" else tokens
+    tokens, others = counts.of(axis), _others(config, counts, axis)
     gates = config.heads * config.hidden * config.groups * config.hidden_layers
     mixed = config.hidden * config.d_out * config.hidden_layers
     asking = config.d_model * gates
@@ -220,7 +223,7 @@ def teacher_forward(
         decoder: whether the decoder runs as well, on the references.
         gpu: where it runs.
     """
-    each = GPU_LINEAR_BYTES if gpu else LINEAR_BYTES
+    each = _linear_bytes(gpu)
     pairs = max(1, counts.pairs)
     host, sites = host_for(model), host_for(model).sites(model)
     width = host.locate(model, sites[0]).d_model
@@ -244,9 +247,13 @@ def teacher_forward(
 
 def output_forward(model: PreTrainedModel, counts: SplitCounts, gpu: bool = False) -> Work:
     """The output layer over the references of a split."""
-    each = GPU_LINEAR_BYTES if gpu else LINEAR_BYTES
+    each = _linear_bytes(gpu)
     width, vocabulary = model.config.d_model, model.config.vocab_size
     return Work(2.0 * width * vocabulary, each * (width + vocabulary)) * counts.target
+
+
+def _linear_bytes(gpu: bool) -> int:
+    return GPU_LINEAR_BYTES if gpu else LINEAR_BYTES
 
 
 def _linears(module: nn.Module, each: int) -> Work:

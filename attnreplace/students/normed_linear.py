@@ -170,12 +170,12 @@ class NormedLinear(torch.autograd.Function):
         for (groups, rows), out in gradient:
             own, to_rest = weight[groups, rows], d_rest[groups, :, rows]
             d_affine[groups].baddbmm_(to_rest, own)
-            head, rest = out.split((k, out.shape[2] - k), dim=2)
+            head, later = out.split((k, out.shape[2] - k), dim=2)
             products.write(turned[groups, rows], inputs[groups], head)
             d_head[groups, : head.shape[1]].addcmul_(head, own[:, :, :k])
             head.mul_(gamma[groups, None, :k])
             head.addcmul_(to_rest[:, 1, :, None], beta[groups, None, :k])
-            torch.bmm(to_rest.transpose(1, 2), affine[groups], out=rest)
+            torch.bmm(to_rest.transpose(1, 2), affine[groups], out=later)
         d_gamma, d_beta = d_affine.unbind(1)
         d_gamma[:, :k] = d_head.sum(1)
         return d_z, d_shift, gradient.whole, d_gamma, d_beta, d_bias, None, None
