@@ -98,7 +98,9 @@ def distill(
         "seed": seed,
         "placement": placement,
     }
-    config = configure(directory, {"distill": students | others}, assignments, stage="distill")
+    config = configure(
+        directory, {"distill": students | others}, assignments, stage="distill", progress=progress
+    )
     share = Share() if part is None else Share.parse(part)
     names = distill_students(
         directory, config.distill, part=share, overwrite=overwrite, progress=progress

@@ -92,7 +92,9 @@ def evaluate(
         "baselines": baselines,
         "cost": cost,
     }
-    config = configure(directory, {"evaluate": options}, assignments, stage="evaluate")
+    config = configure(
+        directory, {"evaluate": options}, assignments, stage="evaluate", progress=progress
+    )
     systems, groups = bundles(bundle), site_groups(sites)
     report = f"attnreplace report{run_suffix(run)}"
     if diagnose:

@@ -48,7 +48,9 @@ def extract(
 
     directory = RunDir(run)
     options = {"sites": words(sites), "layers": layers, "dtype": dtype, "max_train": max_train}
-    config = configure(directory, {"extract": options}, assignments, stage="extract")
+    config = configure(
+        directory, {"extract": options}, assignments, stage="extract", progress=progress
+    )
     store = extract_activations(directory, config.extract, overwrite=overwrite, progress=progress)
     groups = {Site.parse(site).group for site in store.identity.sites}
     tokens = f"{sum(store.tokens(split) for split in store.splits):,} tokens"

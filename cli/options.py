@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from attnreplace.errors import UserError
+from attnreplace.progress import NullProgress, Progress
 
 if TYPE_CHECKING:
     from attnreplace.config import RunConfig
@@ -260,6 +261,7 @@ def configure(
     assignments: list[str] | None = None,
     file: Path | None = None,
     stage: str | None = None,
+    progress: Progress = NullProgress(),  # noqa: B008
 ) -> "RunConfig":
     """The configuration: the file's, or the run's own, changed by what the command line says.
 
@@ -269,6 +271,7 @@ def configure(
         assignments: `section.field=value`, the value as in TOML; text needs no quotes.
         file: a TOML file.
         stage: the section of a command that runs one stage: its `CHOICES` are made anew.
+        progress: is told what the run keeps for this stage that differs from the defaults.
 
     Raises:
         UserError: unknown names or values of the wrong type.
@@ -291,11 +294,36 @@ def configure(
             raise UserError(f"--set {assignment!r} should read section.field=value")
         changes.setdefault(section, {})[key] = _toml_value(text)
     _start_anew(values, changes)
+    if stage is not None:
+        _say_kept(run, values, stage, changes.get(stage, {}), progress)
     for section, fields in changes.items():
         for name, value in fields.items():
             value = str(value) if isinstance(value, Path) else value
             values.setdefault(section, {})[name] = value
     return RunConfig.from_dict(values, "the command line" if file is None else str(file))
+
+
+def _say_kept(
+    run: "RunDir",
+    values: dict[str, Any],
+    stage: str,
+    told: dict[str, Any],
+    progress: Progress,
+) -> None:
+    """Note what holds for a stage though neither its command says so nor `--help`."""
+    from attnreplace.config import RunConfig
+
+    usual = RunConfig.from_dict({"data": {"task": values["data"]["task"]}}).to_dict()[stage]
+    kept = [
+        f"{name} {value}"
+        for name, value in values[stage].items()
+        if name not in told and value != usual.get(name)
+    ]
+    if kept:
+        progress.note(
+            f"as before in {run.config_path}: {', '.join(kept)} "
+            f"(--set {stage}.FIELD=VALUE changes it)"
+        )
 
 
 def _start_anew(values: dict[str, Any], changes: dict[str, dict[str, Any]]) -> None:

@@ -65,7 +65,9 @@ def search(
         "verify": verify,
         "sentences": sentences,
     }
-    config = configure(directory, {"search": options}, assignments, stage="search").search
+    config = configure(
+        directory, {"search": options}, assignments, stage="search", progress=progress
+    ).search
     outcome = search_students(directory, config, remeasure=remeasure, progress=progress)
     path, found = outcome_path(directory, config.minimise), parse_search(outcome, "this search")
     console.show_table(*search_table(found))

@@ -77,7 +77,7 @@ def tune(
         "seed": seed,
         "name": name,
     }
-    config = configure(directory, {"tune": options}, assignments, stage="tune")
+    config = configure(directory, {"tune": options}, assignments, stage="tune", progress=progress)
     folder = tune_model(
         directory, config.tune, config.training, overwrite=overwrite, progress=progress
     )

@@ -16,7 +16,6 @@ from attnreplace.activations.store import ActivationStore
 from attnreplace.distill.config import DistillConfig
 from attnreplace.distill.distill import distill
 from attnreplace.errors import UserError
-from attnreplace.progress import NullProgress
 from attnreplace.rundir import RunDir
 from attnreplace.teacher.train import train
 
@@ -26,16 +25,6 @@ CONFIG = DistillConfig(
     methods=["alr"], sizes=["xs"], epochs=2, batch_tokens=500, checkpoint_minutes=0
 )
 GROW = "mount -o remount,size=64m"
-
-
-class Notes(NullProgress):
-    """Keeps what is said."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.said.append(text)
 
 
 def flip(path: Path, position: float) -> None:
@@ -90,7 +79,7 @@ def test_a_damaged_manifest_is_named_and_replaced_when_asked(run_copy: RunDir, t
 
 
 @pytest.mark.parametrize("damage", ["changed", "cut", "gone"])
-def test_students_with_damaged_weights_are_trained_again(run_copy: RunDir, damage: str) -> None:
+def test_students_with_damaged_weights_are_trained_again(run_copy, damage, notes):
     distill(run_copy, CONFIG)
     whole = students(run_copy)
     weights = run_copy.students / "alr-xs" / "model.safetensors"
@@ -100,7 +89,6 @@ def test_students_with_damaged_weights_are_trained_again(run_copy: RunDir, damag
         weights.write_bytes(weights.read_bytes()[:-9])
     if damage == "gone":
         weights.unlink()
-    notes = Notes()
     distill(run_copy, CONFIG, progress=notes)
     assert any("alr-xs is damaged" in note for note in notes.said)
     assert students(run_copy) == whole

@@ -16,7 +16,6 @@ from attnreplace.evaluate.diagnosis.record import diagnosis_path
 from attnreplace.evaluate.evaluate import evaluate
 from attnreplace.hosts import GROUPS, Group, host_for
 from attnreplace.methods import get_method
-from attnreplace.progress import NullProgress
 from attnreplace.report.publish import publish
 from attnreplace.report.report import write_report
 from attnreplace.rundir import RunDir, read_json, write_json
@@ -32,14 +31,6 @@ from .conftest import KillAfter, Killed
 CONFIG = EvalConfig(beams=[1], test_sets=["test"], cost=False, baselines=False)
 SENTENCES = 24
 ALL = "alr-xs+alr-xs-decoder+alr-xs-cross"
-
-
-class Notes(NullProgress):
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def note(self, message: str) -> None:
-        self.said.append(message)
 
 
 def add_bundle(
@@ -149,15 +140,15 @@ def test_without_its_only_student_a_system_is_the_teacher(own):
     assert record["sites"][0]["given_back"] == 0.0
 
 
-def test_records_are_kept_until_the_students_change(own):
+def test_records_are_kept_until_the_students_change(own, notes):
     diagnose(own, CONFIG, ["alr-xs", "alr-xs-cross"])
     path, other = (
         diagnosis_path(own.diagnoses, name, "test") for name in ("alr-xs", "alr-xs-cross")
     )
-    before, kept, progress = read_json(path), other.read_bytes(), Notes()
-    diagnose(own, CONFIG, ["alr-xs", "alr-xs-cross"], progress=progress)
+    before, kept = read_json(path), other.read_bytes()
+    diagnose(own, CONFIG, ["alr-xs", "alr-xs-cross"], progress=notes)
     assert read_json(path) == before
-    assert [note.partition(":")[0] for note in progress.said] == ["alr-xs", "alr-xs-cross"]
+    assert [note.partition(":")[0] for note in notes.said] == ["alr-xs", "alr-xs-cross"]
     add_bundle(own, "encoder", broken=[0])
     (after,) = diagnose(own, CONFIG, ["alr-xs"])
     assert read_json(path) == after and after["digests"] != before["digests"]
@@ -179,13 +170,12 @@ def test_killed_it_goes_on_with_the_next_system(own):
     assert path.read_bytes() == before
 
 
-def test_bleu_by_length_comes_with_the_translations(own):
+def test_bleu_by_length_comes_with_the_translations(own, notes):
     (record,) = diagnose(own, CONFIG, ["alr-xs-cross"])
     assert record["bleu"] == [] and "no saved translations" in record["bleu_missing"]
     evaluate(own, CONFIG, ["alr-xs-cross"])
-    progress = Notes()
-    (after,) = diagnose(own, CONFIG, ["alr-xs-cross"], progress=progress)
-    assert any("kept" in note for note in progress.said)
+    (after,) = diagnose(own, CONFIG, ["alr-xs-cross"], progress=notes)
+    assert any("kept" in note for note in notes.said)
     assert after | {"bleu": [], "bleu_missing": record["bleu_missing"]} == record
     (beam,) = after["bleu"]
     assert beam["beam"] == 1 and after["bleu_missing"] == ""
@@ -219,10 +209,10 @@ def test_a_shorter_reach_leaves_out_more(own):
         diagnose(own, CONFIG, ["alr-xs-decoder"])
 
 
-def test_students_that_read_ahead_are_left_out(own):
-    name, progress = add_bundle(own, "cross", cross_form="paper"), Notes()
-    assert diagnose(own, CONFIG, [name], progress=progress) == []
-    assert progress.said == [f"{name} is left out: its students are not causal"]
+def test_students_that_read_ahead_are_left_out(own, notes):
+    name = add_bundle(own, "cross", cross_form="paper")
+    assert diagnose(own, CONFIG, [name], progress=notes) == []
+    assert notes.said == [f"{name} is left out: its students are not causal"]
 
 
 def test_other_tasks_are_refused(own):

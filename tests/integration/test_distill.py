@@ -15,7 +15,6 @@ from attnreplace.distill.shares import Share
 from attnreplace.errors import UserError
 from attnreplace.hosts import Site
 from attnreplace.methods import METHODS
-from attnreplace.progress import NullProgress
 from attnreplace.rundir import RunDir, read_json
 from attnreplace.splice.bundle import build_students, load_bundle, load_bundle_config
 from attnreplace.teacher.train import train
@@ -273,20 +272,11 @@ def test_sites_that_the_store_lacks_name_the_command(run_copy):
     assert distill(run_copy, one) == ["alr-xs-layers0"]
 
 
-class Notes(NullProgress):
-    def __init__(self):
-        self.lines = []
-
-    def note(self, message):
-        self.lines.append(message)
-
-
-def test_a_method_is_left_out_where_it_does_not_work(all_copy):
-    notes = Notes()
+def test_a_method_is_left_out_where_it_does_not_work(all_copy, notes):
     config = dataclasses.replace(CONFIG, methods=["elr", "alrr"], sizes=["xs"], epochs=1)
     names = distill(all_copy, config, progress=notes)
     assert names == ["elr-xs", "alrr-xs", "alrr-xs-decoder", "alrr-xs-cross"]
-    left_out = [line for line in notes.lines if "left out" in line]
+    left_out = [line for line in notes.said if "left out" in line]
     assert left_out == [
         f"elr does not replace {group} attention: left out there" for group in ("decoder", "cross")
     ]
@@ -297,8 +287,7 @@ def test_a_method_is_left_out_where_it_does_not_work(all_copy):
         distill(all_copy, config)
 
 
-def test_families_beside_one_another(all_copy):
-    notes = Notes()
+def test_families_beside_one_another(all_copy, notes):
     config = dataclasses.replace(
         CONFIG, methods=["alr"], sizes=["xs"], sites=["encoder", "cross"], layers="0", epochs=1
     )
@@ -311,7 +300,7 @@ def test_families_beside_one_another(all_copy):
         "alr-xs-layers0", "alr-xs-token_mlp-layers0", "alr-xs-sgu-dense-layers0",
         "alr-xs-cross", "alr-xs-sgu-cross",
     ]  # fmt: skip
-    left_out = [line for line in notes.lines if "left out" in line]
+    left_out = [line for line in notes.said if "left out" in line]
     assert left_out == ["token_mlp does not replace cross attention: left out there"]
     # Students of other families and of other weights beside them are nothing to a bundle.
     assert (all_copy.students / "alr-xs-layers0" / "config.json").stat().st_mtime_ns == written
@@ -387,13 +376,12 @@ def test_batches_of_other_shards_make_other_students(run_copy):
         distill(run_copy, online)
 
 
-def test_auto_precision_is_what_it_stands_for(run_copy):
+def test_auto_precision_is_what_it_stands_for(run_copy, notes):
     one = dataclasses.replace(CONFIG, methods=["alr"], sizes=["xs"], epochs=1)
     distill(run_copy, one)
     explicit = "bf16" if torch.cuda.is_available() else "fp32"
-    notes = Notes()
     distill(run_copy, dataclasses.replace(one, precision=explicit), progress=notes)
-    assert notes.lines[0].endswith("is finished: nothing to do")
+    assert notes.said[0].endswith("is finished: nothing to do")
 
 
 def test_matrix_products_in_bfloat16(all_groups, all_copy):

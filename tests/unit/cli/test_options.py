@@ -28,6 +28,20 @@ def test_a_stage_makes_its_choices_anew_and_keeps_how_it_works(tmp_path):
     assert configure(run, {}).distill == run.config().distill
 
 
+def test_what_a_run_keeps_for_a_stage_is_said(tmp_path, notes):
+    run = RunDir(tmp_path)
+    configure(run, {}, ["distill.epochs=9"], stage="distill", progress=notes)
+    assert notes.said == []
+    run.update_config(distill=DistillConfig(sites=["cross"], seeds=3, epochs=7, precision="bf16"))
+    configure(run, {"distill": {"epochs": None}}, stage="distill", progress=notes)
+    configure(run, {"distill": {"epochs": 9}}, stage="distill", progress=notes)
+    configure(run, {}, ["distill.epochs=9"], stage="distill", progress=notes)
+    configure(run, {"tune": {"epochs": 2}}, stage="tune", progress=notes)
+    where, how = f"as before in {run.config_path}", "(--set distill.FIELD=VALUE changes it)"
+    told = f"{where}: precision bf16 {how}"
+    assert notes.said == [f"{where}: epochs 7, precision bf16 {how}", told, told]
+
+
 def test_another_task_or_teacher_starts_anew(tmp_path):
     run = RunDir(tmp_path)
     configure(run, {}, ["teacher.d_model=32", "data.train_size=9"]).save(run.config_path)
