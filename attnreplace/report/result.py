@@ -1,5 +1,6 @@
 """One evaluation, as tables, figures and the page use it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -198,3 +199,8 @@ class Result:
 def position(value: str | None, order: Sequence[str]) -> int:
     """Place in `order`; what the order does not know comes last."""
     return order.index(value) if value in order else len(order)
+
+
+def any_seed(name: str) -> str:
+    """A name or label without the seeds in it."""
+    return re.sub(r"-seed\d+", "", name)

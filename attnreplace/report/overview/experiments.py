@@ -1,7 +1,7 @@
 """Published experiments: what lies in their folders."""
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from attnreplace.report.fields import Fields
 from attnreplace.report.numbers import count
 from attnreplace.report.parsing import parse_records
 from attnreplace.report.records import load_records
-from attnreplace.report.result import Result
+from attnreplace.report.result import Result, any_seed
 from attnreplace.report.scopes import Scope
 from attnreplace.report.selection import of_kind
 from attnreplace.report.tables import plural
@@ -131,7 +131,7 @@ def _load(folder: Path) -> Experiment:
         CORPORA.get(dataset, dataset),
         _teacher(training),
         tuple(records),
-        tuple(_weighed(result, bundles) for result in parse_records(records)),
+        tuple(_told_apart(_weighed(result, bundles) for result in parse_records(records))),
     )
 
 
@@ -177,6 +177,20 @@ def _weighed(result: Result, bundles: Mapping[str, _Bundle]) -> Result:
     if result.replacement is not None or not parts or not whole:
         return result
     return replace(result, replacement=sum(part.parameters for part in parts))
+
+
+def _told_apart(results: Iterable[Result]) -> Iterator[Result]:
+    """Results whose labels differ wherever their names do in more than a seed.
+
+    A copied bundle, or a model tuned under another `--name`, is no further seed.
+    """
+    names: dict[tuple[str, Scope, str], str] = {}
+    for result in results:
+        name = any_seed(result.name)
+        if names.setdefault((result.kind, result.scope, any_seed(result.label)), name) == name:
+            yield result
+        else:
+            yield replace(result, label=f"{result.label} ({result.name})")
 
 
 def _dataset(folder: Path) -> str:

@@ -1,6 +1,5 @@
 """Scores of many experiments side by side: a row a system, a column an experiment's test set."""
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple
 from attnreplace.report.metrics import Measure
 from attnreplace.report.numbers import difference
 from attnreplace.report.overview.experiments import Experiment
-from attnreplace.report.result import Result
+from attnreplace.report.result import Result, any_seed
 from attnreplace.report.scopes import Scope
 from attnreplace.report.selection import headline_beam
 from attnreplace.report.tables import NOTHING, Column, Row, as_markdown
@@ -27,7 +26,7 @@ class System(NamedTuple):
     @classmethod
     def of(cls, result: Result) -> "System":
         """The system of a result; those that differ in their seed are one."""
-        return cls(result.kind, result.scope, re.sub(r"-seed\d+", "", result.label))
+        return cls(result.kind, result.scope, any_seed(result.label))
 
 
 TEACHER = System("teacher", Scope(()), "Teacher")
