@@ -7,36 +7,20 @@ import typer
 from attnreplace_cli import console
 from attnreplace_cli.options import (
     DEFAULT_RUN,
-    CrossFormOption,
-    FamilyOption,
-    HiddenLayersOption,
-    LayersOption,
-    MethodOption,
-    OnlineOption,
+    NOTHING_SAID,
+    Grid,
     OverwriteOption,
-    PositionsOption,
     RunOption,
-    SeedsOption,
     SetOption,
-    SitesOption,
-    SizeOption,
-    SpatialOption,
     configure,
-    grid,
     run_suffix,
+    takes_grid,
 )
 
 
+@takes_grid
 def distill(
-    method: MethodOption = None,
-    size: SizeOption = None,
-    family: FamilyOption = None,
-    sites: SitesOption = None,
-    layers: LayersOption = None,
-    hidden_layers: HiddenLayersOption = None,
-    cross_form: CrossFormOption = None,
-    spatial: SpatialOption = None,
-    positions: PositionsOption = None,
+    students: Grid = NOTHING_SAID,
     recipe: Annotated[str | None, typer.Option(help="modern or paper.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the activations.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
@@ -47,8 +31,6 @@ def distill(
     seed: Annotated[
         int | None, typer.Option(help="Seed of the batches' order and of the first students.")
     ] = None,
-    seeds: SeedsOption = None,
-    online: OnlineOption = None,
     placement: Annotated[
         str | None,
         typer.Option(help="Several processes: student (each trains some) or data (all share)."),
@@ -77,20 +59,7 @@ def distill(
     from attnreplace.splice.bundle import load_bundle_config
 
     directory = RunDir(run)
-    students = grid(
-        method=method,
-        size=size,
-        family=family,
-        sites=sites,
-        layers=layers,
-        hidden_layers=hidden_layers,
-        cross_form=cross_form,
-        positions=positions,
-        seeds=seeds,
-        online=online,
-    )
     others = {
-        "spatial": spatial,
         "recipe": recipe,
         "epochs": epochs,
         "learning_rate": learning_rate,
@@ -99,7 +68,11 @@ def distill(
         "placement": placement,
     }
     config = configure(
-        directory, {"distill": students | others}, assignments, stage="distill", progress=progress
+        directory,
+        {"distill": students.distill | others},
+        assignments,
+        stage="distill",
+        progress=progress,
     )
     share = Share() if part is None else Share.parse(part)
     names = distill_students(

@@ -1,7 +1,11 @@
 """Options that several commands share, and how they become a configuration."""
 
+import dataclasses
 import re
 import tomllib
+from collections.abc import Callable
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -200,32 +204,69 @@ def bundles(value: str | None) -> list[str] | None:
     return [spec.strip() for spec in NOT_IN_LAYERS.split(value) if spec.strip()]
 
 
-def grid(
-    *,
-    method: str | None,
-    size: str | None,
-    family: str | None,
-    sites: str | None,
-    layers: str | None,
-    hidden_layers: int | None,
-    cross_form: str | None,
-    positions: int | None,
-    seeds: int | None,
-    online: bool | None,
-) -> dict[str, Any]:
-    """The section `distill` of the options that say which students there are to be."""
-    return {
-        "methods": methods(method),
-        "sizes": sizes(size),
-        "families": families(family),
-        "sites": site_groups(sites),
-        "layers": layers,
-        "hidden_layers": hidden_layers,
-        "cross_form": cross_form,
-        "positions": positions,
-        "seeds": seeds,
-        "online": online,
-    }
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """Which students there are to be, as options say it; None: not said."""
+
+    method: MethodOption = None
+    size: SizeOption = None
+    family: FamilyOption = None
+    sites: SitesOption = None
+    layers: LayersOption = None
+    hidden_layers: HiddenLayersOption = None
+    cross_form: CrossFormOption = None
+    spatial: SpatialOption = None
+    positions: PositionsOption = None
+    seeds: SeedsOption = None
+    online: OnlineOption = None
+
+    @property
+    def extract(self) -> dict[str, Any]:
+        """What has to be captured for them, as fields of the section `extract`."""
+        return {"sites": site_groups(self.sites), "layers": self.layers}
+
+    @property
+    def distill(self) -> dict[str, Any]:
+        """The same as fields of the section `distill`."""
+        return {
+            "methods": methods(self.method),
+            "sizes": sizes(self.size),
+            "families": families(self.family),
+            "sites": site_groups(self.sites),
+            "layers": self.layers,
+            "hidden_layers": self.hidden_layers,
+            "cross_form": self.cross_form,
+            "spatial": self.spatial,
+            "positions": self.positions,
+            "seeds": self.seeds,
+            "online": self.online,
+        }
+
+
+NOTHING_SAID = Grid()
+
+
+def takes_grid(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of `Grid` in place of its parameter `students`.
+
+    Typer reads options from a function's signature, one by one.
+    """
+    options = [
+        Parameter(field.name, Parameter.KEYWORD_ONLY, default=None, annotation=field.type)
+        for field in dataclasses.fields(Grid)
+    ]
+    shown: list[Parameter] = []
+    for own in signature(command).parameters.values():
+        shown += options if own.name == "students" else [own.replace(kind=Parameter.KEYWORD_ONLY)]
+
+    @wraps(command)
+    def with_options(**values: Any) -> None:
+        students = Grid(**{option.name: values.pop(option.name) for option in options})
+        command(students=students, **values)
+
+    with_options.__signature__ = Signature(shown)  # type: ignore[attr-defined]
+    with_options.__annotations__ = {one.name: one.annotation for one in shown}
+    return with_options
 
 
 CHOICES = {

@@ -9,23 +9,14 @@ import typer
 from attnreplace.errors import UserError
 from attnreplace_cli import console
 from attnreplace_cli.options import (
+    NOTHING_SAID,
     ConfigArgument,
-    CrossFormOption,
     DataDirOption,
-    FamilyOption,
-    HiddenLayersOption,
-    LayersOption,
-    MethodOption,
-    OnlineOption,
+    Grid,
     PairOption,
-    PositionsOption,
-    SeedsOption,
     SetOption,
-    SitesOption,
-    SizeOption,
     configure,
-    grid,
-    site_groups,
+    takes_grid,
     words,
 )
 
@@ -36,6 +27,7 @@ if TYPE_CHECKING:
     from attnreplace.planning.tables import Table
 
 
+@takes_grid
 def plan(
     config: ConfigArgument = None,
     run: Annotated[
@@ -49,16 +41,7 @@ def plan(
     teacher: Annotated[
         str | None, typer.Option(help="tiny, paper, base; or trained ones: 1b, 3b.")
     ] = None,
-    method: MethodOption = None,
-    size: SizeOption = None,
-    family: FamilyOption = None,
-    sites: SitesOption = None,
-    layers: LayersOption = None,
-    hidden_layers: HiddenLayersOption = None,
-    cross_form: CrossFormOption = None,
-    positions: PositionsOption = None,
-    seeds: SeedsOption = None,
-    online: OnlineOption = None,
+    students: Grid = NOTHING_SAID,
     machine: Annotated[
         str,
         typer.Option(help="two-cores, a100, h100, 8xa100; several with commas are compared."),
@@ -98,19 +81,8 @@ def plan(
         )
     options = {
         "data": {"dataset": corpus, "data_dir": data_dir, "pair": pair},
-        "extract": {"sites": site_groups(sites), "layers": layers},
-        "distill": grid(
-            method=method,
-            size=size,
-            family=family,
-            sites=sites,
-            layers=layers,
-            hidden_layers=hidden_layers,
-            cross_form=cross_form,
-            positions=positions,
-            seeds=seeds,
-            online=online,
-        ),
+        "extract": students.extract,
+        "distill": students.distill,
     }
     # Without a run the base are the defaults: what this path has not got is a configuration.
     resolved = configure(RunDir(run or Path(os.devnull)), options, assignments, config)
