@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from attnreplace.students.row_gradients import Block, taking
+from attnreplace.students.row_gradients import Blocks, taking
 
 
 class RowwiseAdamW(torch.optim.AdamW):
@@ -14,6 +14,8 @@ class RowwiseAdamW(torch.optim.AdamW):
 
     def __init__(self, weights: Iterable[Tensor], lr: float, weight_decay: float) -> None:
         super().__init__(weights, lr=lr, weight_decay=weight_decay, fused=True)
+        self._begun: dict[Tensor, tuple[Tensor, list[list[Tensor]]]] = {}
+        """Of weights whose gradient is coming: the number of this update, and what is cut."""
 
     @contextmanager
     def during_backward(self) -> Iterator[None]:
@@ -27,19 +29,17 @@ class RowwiseAdamW(torch.optim.AdamW):
             yield
 
     @torch.no_grad()
-    def _take(self, weight: Tensor, at: Block, gradient: Tensor) -> None:
-        state, (group,) = self.state[weight], self.param_groups
-        if not state:
-            state["step"] = torch.zeros((), device=weight.device)
-            state["exp_avg"] = torch.zeros_like(weight)
-            state["exp_avg_sq"] = torch.zeros_like(weight)
-        step = state["step"] + 1
+    def _take(self, weight: Tensor, block: int, gradient: Tensor) -> None:
+        if block == 0:
+            self._begin(weight)
+        (group,) = self.param_groups
+        step, parts = self._begun[weight]
         # What `step` comes to; its way there sorts all tensors anew, for every block.
         torch._fused_adamw_(
-            [weight[at]],
+            [parts[0][block]],
             [gradient],
-            [state["exp_avg"][at]],
-            [state["exp_avg_sq"][at]],
+            [parts[1][block]],
+            [parts[2][block]],
             [],
             [step],
             lr=group["lr"],
@@ -50,6 +50,17 @@ class RowwiseAdamW(torch.optim.AdamW):
             amsgrad=False,
             maximize=False,
         )
-        groups, rows = at
-        if (groups.stop, rows.stop) == weight.shape[:2]:  # the last block
-            state["step"].copy_(step)
+        if block + 1 == len(parts[0]):
+            self.state[weight]["step"].copy_(step)
+            del self._begun[weight]
+
+    def _begin(self, weight: Tensor) -> None:
+        """Cut a weight and its moments into blocks."""
+        state = self.state[weight]
+        if not state:
+            state["step"] = torch.zeros((), device=weight.device)
+            state["exp_avg"] = torch.zeros_like(weight)
+            state["exp_avg_sq"] = torch.zeros_like(weight)
+        cut = Blocks(weight)
+        parts = [cut.all(t) for t in (weight.detach(), state["exp_avg"], state["exp_avg_sq"])]
+        self._begun[weight] = state["step"] + 1, parts

@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from attnreplace.students.row_gradients import Products, RowGradient, Take, blocks
+from attnreplace.students.row_gradients import Blocks, Products, RowGradient, Take
 
 
 def centre(x: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -131,11 +131,13 @@ class NormedLinear(torch.autograd.Function):
         affine = torch.stack([gamma[:, k:], beta[:, k:]], 1)
         pre = z.new_empty(weight.shape[0], z.shape[0], weight.shape[1])
         rest = z.new_empty(weight.shape[0], 2, weight.shape[1])
-        for groups, rows in blocks(weight):
-            own = weight[groups, rows]
-            columns = own[:, :, :k].to(dtype).transpose(1, 2)
-            pre[groups, :, rows] = torch.bmm(head[groups], columns)
-            rest[groups, :, rows] = torch.bmm(affine[groups], own[:, :, k:].transpose(1, 2))
+        cut = Blocks(weight)
+        for groups in cut.groups:
+            own, read, ends = weight[groups].transpose(1, 2), head[groups], affine[groups]
+            into = cut.rows(pre[groups], 2), cut.rows(rest[groups], 2)
+            for columns, out, later in zip(cut.rows(own, 2), *into, strict=True):
+                out.copy_(torch.bmm(read, columns[:, :k].to(dtype)))
+                later.copy_(torch.bmm(ends, columns[:, k:]))
         pre += torch.addcmul(rest[:, 1:] + bias[:, None], rest[:, :1], shift)
         ctx.save_for_backward(z, shift, weight, gamma, beta, rest)
         ctx.dtype, ctx.take = dtype, take
@@ -162,20 +164,23 @@ class NormedLinear(torch.autograd.Function):
         # What reaches W gamma of the columns beyond k, and W beta of all.
         d_rest = torch.stack([(grad * shift).sum(1), d_bias], 1)
         d_affine = torch.zeros(*d_rest.shape[:2], weight.shape[2]).to(grad)
-        rows_at_once = next(blocks(weight))[1].stop
-        # Sums over the rows in the end: till then, products of those at the same place in a block.
-        d_head = d_affine.new_zeros(len(weight), rows_at_once, k)
-        turned = narrow.transpose(1, 2).contiguous()
         gradient, products = RowGradient(weight, ctx.take), Products()
-        for (groups, rows), out in gradient:
-            own, to_rest = weight[groups, rows], d_rest[groups, :, rows]
-            d_affine[groups].baddbmm_(to_rest, own)
-            head, later = out.split((k, out.shape[2] - k), dim=2)
-            products.write(turned[groups, rows], inputs[groups], head)
-            d_head[groups, : head.shape[1]].addcmul_(head, own[:, :, :k])
-            head.mul_(gamma[groups, None, :k])
-            head.addcmul_(to_rest[:, 1, :, None], beta[groups, None, :k])
-            torch.bmm(to_rest.transpose(1, 2), affine[groups], out=later)
+        cut = gradient.blocks
+        # Sums over the rows in the end: till then, products of those at the same place in a block.
+        d_head = d_affine.new_zeros(len(weight), cut.at_once, k)
+        turned = narrow.transpose(1, 2).contiguous()
+        for groups in cut.groups:
+            read, ends, d_ends, sums = (t[groups] for t in (inputs, affine, d_affine, d_head))
+            scale, shifted = gamma[groups, None, :k], beta[groups, None, :k]
+            each = cut.rows(weight[groups]), cut.rows(turned[groups]), cut.rows(d_rest[groups], 2)
+            for own, through, to_rest, room in zip(*each, gradient.rooms(groups), strict=True):
+                d_ends.baddbmm_(to_rest, own)
+                head, later = room.split((k, room.shape[2] - k), dim=2)
+                products.write(through, read, head)
+                sums[:, : head.shape[1]].addcmul_(head, own[:, :, :k])
+                head.mul_(scale).addcmul_(to_rest[:, 1, :, None], shifted)
+                torch.bmm(to_rest.transpose(1, 2), ends, out=later)
+                gradient.done(room)
         d_gamma, d_beta = d_affine.unbind(1)
         d_gamma[:, :k] = d_head.sum(1)
         return d_z, d_shift, gradient.whole, d_gamma, d_beta, d_bias, None, None

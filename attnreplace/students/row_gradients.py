@@ -6,7 +6,7 @@ made of. So the written-out backward passes here make it block by block, each as
 holds, and whoever trains may take each block as it comes: then it is nowhere whole.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -16,18 +16,16 @@ from torch import Tensor
 CACHED_VALUES = 2**20
 ROUND = 64
 
-Block = tuple[slice, slice]
-"""Groups and rows of a weight `(groups, rows, columns)`."""
-Take = Callable[[Block, Tensor], None]
-"""Is given a block of a weight's rows and their gradient, which it must not keep. The blocks come
-in order, each once, when the values of its rows are no longer needed."""
+Take = Callable[[int, Tensor], None]
+"""Is given the number of a block and the gradient of its rows, which it must not keep. The blocks
+come in order, each once, when the values of its rows are no longer needed."""
 
 _takers: dict[int, Take] = {}
 
 
 @contextmanager
 def taking(
-    weights: Iterable[Tensor], take: Callable[[Tensor, Block, Tensor], None]
+    weights: Iterable[Tensor], take: Callable[[Tensor, int, Tensor], None]
 ) -> Iterator[None]:
     """Within it, forward passes let `take` have the gradients of the weights where they can.
 
@@ -50,44 +48,57 @@ def taker(weight: Tensor) -> Take | None:
     return _takers.get(id(weight))
 
 
-def blocks(weight: Tensor) -> Iterator[Block]:
-    """Cut a weight `(groups, rows, columns)` into what is worked on at once.
+class Blocks:
+    """How a weight `(groups, rows, columns)` is cut into what is worked on at once.
 
-    On a CPU that is what a cache holds, elsewhere all of it.
+    On a CPU that is what a cache holds, elsewhere all of it. All blocks of a group are cut in one
+    go: every call of torch is one for which threads may have to wait for one another.
     """
-    groups, rows, columns = weight.shape
-    if weight.device.type != "cpu" or weight.numel() <= CACHED_VALUES:
-        yield slice(0, groups), slice(0, rows)
-        return
-    # Products are slower where rows are left over from the vectors of a processor.
-    step = max(1, CACHED_VALUES // columns // ROUND) * ROUND
-    for group in range(groups):
-        for first in range(0, rows, step):
-            yield slice(group, group + 1), slice(first, min(first + step, rows))
+
+    def __init__(self, weight: Tensor) -> None:
+        groups, rows, columns = weight.shape
+        self.groups, self.at_once = [slice(0, groups)], rows
+        """Groups that blocks are of, in order; most rows of a block."""
+        if weight.device.type == "cpu" and weight.numel() > CACHED_VALUES:
+            self.groups = [slice(group, group + 1) for group in range(groups)]
+            # Products are slower where rows are left over from the vectors of a processor.
+            self.at_once = min(rows, max(1, CACHED_VALUES // columns // ROUND) * ROUND)
+
+    def rows(self, tensor: Tensor, dim: int = 1) -> tuple[Tensor, ...]:
+        """Cut what a tensor has for some groups by its rows, which are in `dim`."""
+        return tensor.split(self.at_once, dim)
+
+    def all(self, tensor: Tensor) -> list[Tensor]:
+        """A tensor of the weight's shape, cut into all blocks."""
+        return [block for groups in self.groups for block in self.rows(tensor[groups])]
 
 
 class RowGradient:
-    """The gradient of a weight in the making: iterate, and fill what comes with each block."""
+    """The gradient of a weight in the making: fill the rooms in order, and hand each over."""
 
     def __init__(self, weight: Tensor, take: Take | None) -> None:
-        self._weight, self._take = weight, take
+        self.blocks, self._take, self._taken = Blocks(weight), take, 0
         self.whole = torch.empty_like(weight) if take is None else None
         """All of it; None where it is taken."""
+        self._rooms: list[Tensor] = []
+        if take is not None:
+            groups, rows, columns = weight[self.blocks.groups[0]].shape
+            room = weight.new_empty(groups, self.blocks.at_once, columns)
+            count, last = divmod(rows, self.blocks.at_once)
+            self._rooms = [room] * count + [room[:, :last]] * (last > 0)
 
-    def __iter__(self) -> Iterator[tuple[Block, Tensor]]:
-        """Every block, and the memory that its gradient is to be written to."""
-        if self.whole is not None:
-            yield from ((at, self.whole[at]) for at in blocks(self.whole))
-            return
-        assert self._take is not None
-        room = None
-        for at in blocks(self._weight):
-            shape = self._weight[at].shape
-            # Only the last block of a group has fewer rows.
-            room = self._weight.new_empty(shape) if room is None else room
-            part = room[:, : shape[1]]
-            yield at, part
-            self._take(at, part)
+    def rooms(self, groups: slice) -> Sequence[Tensor]:
+        """The memory that the blocks of some groups are to be written to.
+
+        Where they are taken it is the same for all.
+        """
+        return self._rooms if self.whole is None else self.blocks.rows(self.whole[groups])
+
+    def done(self, room: Tensor) -> None:
+        """The next block has been written to this room."""
+        if self._take is not None:
+            self._take(self._taken, room)
+        self._taken += 1
 
 
 class Products:
@@ -109,6 +120,6 @@ class Products:
             return
         if self._room is None:
             self._room = torch.empty(out.shape, dtype=left.dtype, device=out.device)
-        narrow = self._room[:, : out.shape[1]]
+        narrow = self._room if self._room.shape == out.shape else self._room[:, : out.shape[1]]
         torch.bmm(left, right, out=narrow)
         out.copy_(narrow)

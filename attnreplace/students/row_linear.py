@@ -1,5 +1,6 @@
 """The first rows of a linear layer, with a gradient that is made some rows at a time."""
 
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -57,10 +58,15 @@ class RowLinear(torch.autograd.Function):
         d_bias[:, :rows] = grad.sum(1)
         turned = grad.transpose(1, 2).contiguous()
         gradient, products = RowGradient(weight, ctx.take), Products()
-        for (groups, part), out in gradient:
-            through = turned[groups, part]
-            count = through.shape[1]  # none beyond `rows`
-            out[:, count:] = 0
-            if count:
-                products.write(through, x[groups], out[:, :count])
+        cleared = None
+        for groups in gradient.blocks.groups:
+            inputs, wanted = x[groups], gradient.blocks.rows(turned[groups])
+            for through, room in zip_longest(wanted, gradient.rooms(groups)):
+                count = 0 if through is None else through.shape[1]  # none beyond `rows`
+                if count:
+                    products.write(through, inputs, room[:, :count])
+                if count < room.shape[1] and room is not cleared:
+                    room[:, count:] = 0
+                cleared = None if count else room
+                gradient.done(room)
         return d_x, gradient.whole, d_bias, None, None, None

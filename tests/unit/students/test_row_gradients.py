@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from attnreplace.students import Student, StudentConfig, build_student, row_gradients
-from attnreplace.students.row_gradients import RowGradient, blocks, taker, taking
+from attnreplace.students.row_gradients import Blocks, RowGradient, taker, taking
 from attnreplace.students.row_linear import RowLinear
 
 
@@ -51,7 +51,8 @@ def test_blocks_give_the_gradient_of_the_whole(
     loss(whole).backward()
     monkeypatch.setattr(row_gradients, "CACHED_VALUES", 70)
     monkeypatch.setattr(row_gradients, "ROUND", 2)
-    assert len(list(blocks(cut.get_parameter("weight_in")))) > 2 * groups
+    weight_in = cut.get_parameter("weight_in")
+    assert len(Blocks(weight_in).all(weight_in)) > 2 * groups
     loss(cut).backward()
     for name, gradient in gradients(cut).items():
         torch.testing.assert_close(gradient, gradients(whole)[name], rtol=1e-12, atol=1e-12)
@@ -68,10 +69,10 @@ def test_what_is_taken_is_the_gradient_and_is_nowhere_else(
         name: torch.full_like(taken.get_parameter(name), torch.nan) for name in names.values()
     }
 
-    def take(weight: Tensor, at: row_gradients.Block, gradient: Tensor) -> None:
-        with torch.no_grad():
-            gathered[names[id(weight)]][at] = gradient
-            weight[at] = torch.nan  # its values are no longer needed
+    def take(weight: Tensor, block: int, gradient: Tensor) -> None:
+        cut = Blocks(weight)
+        cut.all(gathered[names[id(weight)]])[block].copy_(gradient)
+        cut.all(weight.detach())[block].fill_(torch.nan)  # its values are no longer needed
 
     with taking([p for p in taken.parameters() if p.dim() == 3], take):
         loss(taken).backward()
@@ -90,11 +91,16 @@ def test_nothing_is_taken_afterwards() -> None:
 
 def test_blocks_cover_every_row_once(small_cache: None) -> None:
     weight = torch.zeros(2, 13, 12)
-    for at, part in RowGradient(weight, None):
-        assert part.shape == weight[at].shape
-        weight[at] += 1
+    cut = Blocks(weight)
+    blocks = cut.all(weight)
+    for block in blocks:
+        block += 1
     assert torch.equal(weight, torch.ones_like(weight))
-    assert [rows.stop for _, rows in blocks(weight)] == [4, 8, 12, 13] * 2
+    assert [len(block[0]) for block in blocks] == [4, 4, 4, 1] * 2
+    for take in (None, lambda *_: None):
+        gradient = RowGradient(weight, take)
+        rooms = [room for groups in cut.groups for room in gradient.rooms(groups)]
+        assert [room.shape for room in rooms] == [block.shape for block in blocks]
 
 
 @pytest.mark.parametrize("rows", [1, 5, 9])
