@@ -1,8 +1,26 @@
-"""Fixtures of every test."""
+"""What every test may use."""
+
+from collections.abc import Sequence
 
 import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import PreTrainedTokenizerFast
 
 from attnreplace.progress import NullProgress
+
+
+def word_tokenizer(words: Sequence[str]) -> PreTrainedTokenizerFast:
+    """Whole words, with BERT's special tokens: five more."""
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    ids = {token: i for i, token in enumerate([*special, *words])}
+    backend = Tokenizer(models.WordLevel(ids, unk_token="[UNK]"))
+    backend.pre_tokenizer = pre_tokenizers.Whitespace()
+    backend.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    names = ("pad", "unk", "cls", "sep", "mask")
+    tokens = {f"{name}_token": token for name, token in zip(names, special, strict=True)}
+    return PreTrainedTokenizerFast(tokenizer_object=backend, **tokens)
 
 
 class Notes(NullProgress):

@@ -7,14 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
     BertConfig,
     BertForMaskedLM,
     BertForSequenceClassification,
     BertModel,
     PreTrainedModel,
-    PreTrainedTokenizerFast,
     ViTConfig,
     ViTForImageClassification,
 )
@@ -26,6 +24,8 @@ from attnreplace.rundir import RunDir
 from attnreplace.teacher.build import TeacherConfig
 from attnreplace.teacher.config import TrainingConfig
 from attnreplace.teacher.train import train
+
+from ..conftest import word_tokenizer
 
 DATA = DataConfig(train_size=120, validation_size=20)
 TEACHER = TeacherConfig(
@@ -118,7 +118,7 @@ def encoder_run(path: Path, kind: str) -> RunDir:
             parameter.add_(0.2 * torch.randn_like(parameter))
     model.save_pretrained(run.teacher)
     if kind != "image":
-        word_tokenizer().save_pretrained(run.teacher)
+        word_tokenizer(WORDS).save_pretrained(run.teacher)
     return run
 
 
@@ -156,22 +156,3 @@ def tiny_encoder(kind: str) -> PreTrainedModel:
         vocab_size=len(WORDS) + 5, max_position_embeddings=12, pad_token_id=0, **shape
     )
     return ENCODERS[kind](config)
-
-
-def word_tokenizer() -> PreTrainedTokenizerFast:
-    """Whole words, with BERT's special tokens."""
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    ids = {token: i for i, token in enumerate([*special, *WORDS])}
-    words = Tokenizer(models.WordLevel(ids, unk_token="[UNK]"))
-    words.pre_tokenizer = pre_tokenizers.Whitespace()
-    words.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=words,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        mask_token="[MASK]",
-    )

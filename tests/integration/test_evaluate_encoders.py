@@ -10,13 +10,11 @@ from typing import Any
 
 import pytest
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
     BertConfig,
     BertForMaskedLM,
     BertModel,
     PreTrainedModel,
-    PreTrainedTokenizerFast,
     ViTConfig,
     ViTForImageClassification,
 )
@@ -41,6 +39,8 @@ from attnreplace.students import student_config
 from attnreplace.teacher.load import load_teacher
 from attnreplace_cli.main import main
 
+from ..conftest import word_tokenizer
+
 WORDS = ["seven", "quiet", "geese", "watch", "rain", "fall", "on", "old", "stone", "bridges"]
 POSITIONS, D, FF, LAYERS = 12, 16, 24, 2
 SHAPE = {
@@ -52,20 +52,6 @@ SHAPE = {
 QUICK = EvalConfig(cost=False)
 
 
-def make_tokenizer() -> PreTrainedTokenizerFast:
-    """Whole words, with BERT's special tokens."""
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    ids = {token: i for i, token in enumerate([*special, *WORDS])}
-    words = Tokenizer(models.WordLevel(ids, unk_token="[UNK]"))
-    words.pre_tokenizer = pre_tokenizers.Whitespace()
-    words.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    names = ("pad", "unk", "cls", "sep", "mask")
-    tokens = {f"{name}_token": token for name, token in zip(names, special, strict=True)}
-    return PreTrainedTokenizerFast(tokenizer_object=words, **tokens)
-
-
 def put_teacher(run: RunDir, model: PreTrainedModel, text: bool) -> None:
     """A random model whose weights are large, so that attention matters, as a teacher."""
     with torch.no_grad():
@@ -73,7 +59,7 @@ def put_teacher(run: RunDir, model: PreTrainedModel, text: bool) -> None:
             parameter.add_(0.3 * torch.randn_like(parameter))
     model.save_pretrained(run.teacher)
     if text:
-        make_tokenizer().save_pretrained(run.teacher)
+        word_tokenizer(WORDS).save_pretrained(run.teacher)
 
 
 def make_run(path: Path, kind: str) -> RunDir:

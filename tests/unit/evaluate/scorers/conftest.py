@@ -8,14 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
     BertConfig,
     BertForMaskedLM,
     BertForSequenceClassification,
     BertModel,
     PreTrainedModel,
-    PreTrainedTokenizerFast,
     ViTConfig,
     ViTForImageClassification,
     ViTImageProcessorPil,
@@ -29,6 +27,8 @@ from attnreplace.evaluate.systems import Candidate
 from attnreplace.progress import NullProgress
 from attnreplace.teacher.load import Teacher
 
+from ....conftest import word_tokenizer
+
 WORDS = ["seven", "quiet", "geese", "watch", "rain", "fall", "on", "old", "stone", "bridges"]
 POSITIONS, CLASSES = 12, ["calm", "loud", "odd"]
 SHAPE = {
@@ -37,20 +37,6 @@ SHAPE = {
     "num_attention_heads": 4,
     "intermediate_size": 24,
 }
-
-
-def make_tokenizer() -> PreTrainedTokenizerFast:
-    """Whole words, with BERT's special tokens."""
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    ids = {token: i for i, token in enumerate([*special, *WORDS])}
-    words = Tokenizer(models.WordLevel(ids, unk_token="[UNK]"))
-    words.pre_tokenizer = pre_tokenizers.Whitespace()
-    words.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    names = ("pad", "unk", "cls", "sep", "mask")
-    tokens = {f"{name}_token": token for name, token in zip(names, special, strict=True)}
-    return PreTrainedTokenizerFast(tokenizer_object=words, **tokens)
 
 
 def make_model(name: str, seed: int = 3, **changes: Any) -> PreTrainedModel:
@@ -97,7 +83,7 @@ def make_corpus(task: str, **texts: Any) -> Any:
 def make_setup(name: str, task: str, config: EvalConfig | None = None, **texts: Any) -> Setup:
     """A teacher of some kind and a corpus of some task."""
     processor = ViTImageProcessorPil(size={"height": 8, "width": 8}) if name == "image" else None
-    tokenizer = None if name == "image" else make_tokenizer()
+    tokenizer = None if name == "image" else word_tokenizer(WORDS)
     teacher = Teacher(Path("there"), make_model(name), tokenizer, {}, processor)
     return Setup(teacher, make_corpus(task, **texts), config or EvalConfig())
 
