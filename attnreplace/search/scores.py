@@ -1,7 +1,7 @@
 """What is known of a run's students one at a time, kept between searches.
 
-`search/scores.json` is written whenever something was measured, so that a killed search goes on and
-another one, of another target, begins with all that is known.
+`search/scores.N.json`, on N sentences, is written whenever something was measured, so that a killed
+search goes on and another one, of another target, begins with all that is known.
 """
 
 import math

@@ -107,7 +107,8 @@ class _Search:
         evaluation, model = self.run.config().evaluate, self.teacher.model
         model.to(device_named(evaluation.device))  # type: ignore[arg-type]
         digests = {name: bundle_digest(self.run.students / name) for name in self.bundles}
-        scores = Scores(self.run.search / "scores.json", self._of())
+        path = self.run.search / f"scores.{self.config.sentences}.json"
+        scores = Scores(path, self._of())
         entries = scores.of_bundles(self.bundles, digests)
         self.verifier = Verifier(
             self.run, self.teacher, self.sample, evaluation, scores, self.progress

@@ -70,7 +70,7 @@ def known(searched, tmp_path) -> RunDir:
 
 
 def scores_of(run: RunDir) -> dict[tuple[str, str], dict]:
-    found = read_json(run.search / "scores.json")["students"]
+    found = read_json(run.search / "scores.20.json")["students"]
     return {(entry["bundle"], entry["site"]): entry for entry in found}
 
 
@@ -131,10 +131,10 @@ def test_what_is_chosen_can_be_used_everywhere(known):
 def test_nothing_allowed_nothing_chosen(known):
     assert (known.search / "params").is_dir()
     # A score of the teacher, the first that was asked for, which no system can reach.
-    scores = read_json(known.search / "scores.json")
+    scores = read_json(known.search / "scores.20.json")
     best = max(scores["systems"].values()) + 2
     scores["systems"][next(iter(scores["systems"]))] = best
-    (known.search / "scores.json").write_text(json.dumps(scores))
+    (known.search / "scores.20.json").write_text(json.dumps(scores))
     outcome = search(known, dataclasses.replace(CONFIG, max_drop=1.0, verify=3))
     assert outcome["teacher"]["score"] == best and outcome["chosen"] is None
     looks = outcome["verified"]
@@ -165,6 +165,8 @@ def test_another_search_begins_with_what_is_known(known):
         search(known, dataclasses.replace(CONFIG, max_drop=50.0), progress=KillAfter(1, what))
     with pytest.raises(Killed):
         search(known, dataclasses.replace(CONFIG, sentences=9), progress=KillAfter(1, "teacher"))
+    # What is known of another number of sentences stays.
+    assert scores_of(known) == before
 
 
 def test_latency_is_measured_of_every_student(known):
