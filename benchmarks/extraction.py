@@ -6,7 +6,9 @@ ends with a store that is on the disk and checked.
 
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import torch
 
@@ -14,7 +16,10 @@ from attnreplace.activations.extract import ExtractConfig, extract
 from attnreplace.activations.schema import manifest_path, shard_folder
 from attnreplace.activations.store import ActivationStore
 from attnreplace.data.batching import encode, pad, token_batches
+from attnreplace.data.corpus import Corpus
+from attnreplace.hosts.base import Axis
 from attnreplace.rundir import RunDir
+from attnreplace.teacher.build import TeacherConfig
 from attnreplace.teacher.load import load_teacher
 from benchmarks.material import untrained_run
 from benchmarks.measure import Row, in_turn
@@ -40,12 +45,12 @@ def run(folder: Path, seconds: float = 20.0, pairs: int = 1500, preset: str = "p
         bare = bare_pass(run_dir, config, decoder=sites != ["encoder"])
         bare_seconds, our_seconds = in_turn(
             bare,
-            lambda config=config: extract(run_dir, config),
+            partial(extract, run_dir, config),
             seconds=seconds,
             before=lambda: _remove(run_dir.activations),
         )
         store = ActivationStore.open(run_dir.activations)
-        tokens = {axis: _tokens(store, axis) for axis in ("source", "target")}
+        tokens = {axis: _tokens(store, axis) for axis in get_args(Axis)}
         about = {"pairs": sum(map(store.sentences, store.splits)), "tokens": tokens}
         rows.append(
             Row(
@@ -85,6 +90,7 @@ def bare_pass(run: RunDir, config: ExtractConfig, *, decoder: bool) -> Callable[
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     teacher, corpus = load_teacher(run.teacher), run.corpus()
+    assert isinstance(corpus, Corpus)
     model = teacher.model.to(device)  # type: ignore[arg-type]
     pad_id, start = model.config.pad_token_id, model.config.decoder_start_token_id
     batches = []
@@ -119,6 +125,7 @@ def unique_bytes(run: RunDir, tokens: dict[str, int], sites: list[str]) -> int:
     and there is the memory.
     """
     shape = run.config().teacher
+    assert isinstance(shape, TeacherConfig)
     rows = tokens["source"] * (2 * shape.encoder_layers + 1)
     if sites == ["all"]:
         rows += tokens["source"] + tokens["target"] * 4 * shape.decoder_layers
@@ -131,8 +138,8 @@ def bytes_on_disk(path: Path) -> int:
     return sum(file.stat().st_size for file in files)
 
 
-def _tokens(store: ActivationStore, axis: str) -> int:
-    return sum(int(store.lengths(split, axis).sum()) for split in store.splits)  # type: ignore[arg-type]
+def _tokens(store: ActivationStore, axis: Axis) -> int:
+    return sum(int(store.lengths(split, axis).sum()) for split in store.splits)
 
 
 def _longer(pair: tuple[list[int], list[int]]) -> int:

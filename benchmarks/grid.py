@@ -240,8 +240,8 @@ def export(
     joined = {key: np.concatenate(parts) for key, parts in arrays.items()}
     order = np.random.default_rng(0).permutation(len(joined["lengths"]))
     folder.mkdir(exist_ok=True)
-    for key, values in joined.items():
-        np.save(folder / f"{key}.npy", values[order])
+    for key, array in joined.items():
+        np.save(folder / f"{key}.npy", array[order])
     return folder
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from attnreplace.activations.extract import ExtractConfig, extract
 from attnreplace.data.corpora import DataConfig, load_corpus
-from attnreplace.data.corpus import Pairs
+from attnreplace.data.corpus import Corpus, Pairs
 from attnreplace.data.tokenizer import train_tokenizer
 from attnreplace.rundir import RunDir, write_json
 from attnreplace.teacher.build import build_teacher, teacher_config
@@ -35,6 +35,7 @@ def untrained_run(
     if run.teacher.exists():
         return run
     corpus = load_corpus(DataConfig(pair=PAIR, train_size=pairs, validation_size=validation))
+    assert isinstance(corpus, Corpus)
     data = folder / "corpus"
     write_corpus(data, {"train": corpus.train, "validation": corpus.validation})
     tokenizer = train_tokenizer(corpus.train.source + corpus.train.target, VOCABULARY)

@@ -38,7 +38,8 @@ class PlainAttention(nn.Module):
 
     def answer(self, x: Tensor, share: State, start: int = 0) -> Tensor:
         """As `Student.answer`."""
-        return self._mix(x, *share, False)
+        keys, values = share
+        return self._mix(x, keys, values, False)
 
     def _read(self, tokens: Tensor) -> State:
         return self._split(self.k_proj(tokens)), self._split(self.v_proj(tokens))

@@ -7,6 +7,7 @@ Adam, LayerNorm and Linear are torch's own. What anybody would write first, with
 import json
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -63,6 +64,7 @@ def train(job: Job) -> dict[str, list[float]]:
     decoder = job.student.form == "prefix"
     torch.manual_seed(0)
     student = PlainDecoderStudent(job.student) if decoder else PlainEncoderStudent(job.student)
+    step: Callable[..., float] = _decoder_step if decoder else _encoder_step
     if job.weights:
         from safetensors.torch import load_file
 
@@ -75,7 +77,6 @@ def train(job: Job) -> dict[str, list[float]]:
         start = update * job.sentences % len(x)
         part = slice(start, start + job.sentences)
         optimizer.zero_grad()
-        step = _decoder_step if decoder else _encoder_step
         loss = step(student, x[part], target[part], lengths[part])
         optimizer.step()
         figures["losses"].append(loss)

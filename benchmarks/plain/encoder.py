@@ -1,5 +1,8 @@
 """The encoder student as the paper's code runs it: over all N positions, padding and all."""
 
+from collections.abc import Iterable
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -32,14 +35,14 @@ class PlainNetwork(nn.Module):
         """Take the weights of a group of this project's student of the same configuration."""
         norm_in, first, _, norm_hidden, last = self.network
         pairs = {
-            "norm_in_weight": norm_in.weight,
-            "norm_in_bias": norm_in.bias,
-            "weight_in": first.weight,
-            "bias_in": first.bias,
-            "norm_hidden_weight": norm_hidden.weight,
-            "norm_hidden_bias": norm_hidden.bias,
-            "weight_out": last.weight,
-            "bias_out": last.bias,
+            "norm_in_weight": norm_in.get_parameter("weight"),
+            "norm_in_bias": norm_in.get_parameter("bias"),
+            "weight_in": first.get_parameter("weight"),
+            "bias_in": first.get_parameter("bias"),
+            "norm_hidden_weight": norm_hidden.get_parameter("weight"),
+            "norm_hidden_bias": norm_hidden.get_parameter("bias"),
+            "weight_out": last.get_parameter("weight"),
+            "bias_out": last.get_parameter("bias"),
         }
         weights = dict(student.named_parameters())
         for name, parameter in pairs.items():
@@ -53,14 +56,17 @@ class PlainEncoderStudent(nn.Module):
         super().__init__()
         self.networks = nn.ModuleList(PlainNetwork(config) for _ in range(config.groups))
 
+    def _each(self) -> Iterable[PlainNetwork]:
+        return cast(Iterable[PlainNetwork], self.networks)
+
     def forward(self, x: Tensor) -> Tensor:
         """Map `(batch, N, d_model)`, zero at padding, to `(batch, N, d_out)`."""
         batch, positions, _ = x.shape
         flat = x.flatten(1)
-        heads = [network.network(flat).view(batch, positions, -1) for network in self.networks]
+        heads = [network.network(flat).view(batch, positions, -1) for network in self._each()]
         return torch.cat(heads, dim=-1)
 
     def copy_from(self, student: nn.Module) -> None:
         """Take the weights of this project's student of the same configuration."""
-        for group, network in enumerate(self.networks):
+        for group, network in enumerate(self._each()):
             network.copy_from(student, group)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -135,7 +136,7 @@ def _color(system: str) -> str:
     return LIGHT[f"series-{FAMILIES.index(kind[0])}"] if kind else LIGHT["ink"]
 
 
-def _style(system: str) -> dict[str, object]:
+def _style(system: str) -> dict[str, Any]:
     """One colour and marker a family."""
     kind, color, paper = SYSTEMS[system], _color(system), LIGHT["paper"]
     around = {"markeredgecolor": paper, "markeredgewidth": 0.8}
