@@ -163,7 +163,8 @@ class NormedLinear(torch.autograd.Function):
         affine = torch.stack([gamma[:, k:], beta[:, k:]], 1)
         # What reaches W gamma of the columns beyond k, and W beta of all.
         d_rest = torch.stack([(grad * shift).sum(1), d_bias], 1)
-        d_affine = torch.zeros(*d_rest.shape[:2], weight.shape[2]).to(grad)
+        # Laid out so that what is to be the gradients of gamma and beta is contiguous.
+        d_affine = grad.new_zeros(2, *gamma.shape).transpose(0, 1)
         gradient, products = RowGradient(weight, ctx.take), Products()
         cut = gradient.blocks
         # Sums over the rows in the end: till then, products of those at the same place in a block.

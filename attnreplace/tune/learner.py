@@ -6,6 +6,7 @@ from itertools import chain
 from typing import Any
 
 import torch
+from accelerate import PartialState
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
@@ -152,6 +153,9 @@ class TuningLearner(Learner):
             "forced": lambda: count * self._forced(real),
         }
         parts = [weight * losses[name]() for name, weight in self.config.weight_of.items()]
+        if not {"ce", "kl"} & set(self.config.losses) and PartialState().num_processes > 1:
+            # Processes wait for the gradient of every weight, also of those after the last loss.
+            parts.append(0 * seen["logits"].sum())
         return torch.stack(parts).sum()
 
     @torch.no_grad()

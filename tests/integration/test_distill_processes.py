@@ -40,31 +40,43 @@ for folder, placement in zip(sys.argv[1:], ("student", "data")):
     run = RunDir(Path(folder))
     names = distill(run, DistillConfig(**{settings!r}, placement=placement))
     assert names == run.bundles() or sorted(names) == run.bundles(), names
-tune(RunDir(Path(sys.argv[1])), TuneConfig(**{tuning!r}))
+for folder, tuning in zip(sys.argv[1::2], {tuning!r}):
+    tune(RunDir(Path(folder)), TuneConfig(**tuning))
 """
 TUNING = {"system": "alr-s", "epochs": 2, "warmup_steps": 2}
+HEADLESS = TUNING | {"system": "alr-xs", "losses": ["hidden"], "train": "all"}
+"""No loss reaches the head, whose gradients processes wait for all the same."""
 
 
 @pytest.fixture(scope="module")
-def trained(extracted, tmp_path_factory):
-    """The same students by one process, by two placed by student, and by two sharing batches."""
+def trained(extracted, encoder_runs, tmp_path_factory):
+    """The same students by one process, by two placed by student, and by two sharing batches.
+
+    Then a classifier with students, for one process and for two.
+    """
     folder = tmp_path_factory.mktemp("processes")
     runs = [RunDir(folder / name) for name in ("one", "student", "data")]
     for run in runs:
         shutil.copytree(extracted.path, run.path)
+    encoders = [RunDir(folder / f"encoder-{name}") for name in ("one", "two")]
+    for run in encoders:
+        shutil.copytree(encoder_runs["classification"].path, run.path)
+        distill(run, DistillConfig(sizes=["xs"], epochs=1))
     settings = {
         name: getattr(CONFIG, name)
         for name in ("methods", "sizes", "epochs", "batch_tokens", "checkpoint_minutes")
     }
     script = folder / "script.py"
     script.write_text(
-        SCRIPT.replace("{settings!r}", repr(settings)).replace("{tuning!r}", repr(TUNING))
+        SCRIPT.replace("{settings!r}", repr(settings)).replace(
+            "{tuning!r}", repr((TUNING, HEADLESS))
+        )
     )
     # `accelerate launch` starts several processes on GPUs only.
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     launch += ["--nproc_per_node", "2"]
     done = subprocess.run(
-        [*launch, script, runs[1].path, runs[2].path],
+        [*launch, script, *(run.path for run in (runs[1], runs[2], encoders[1]))],
         capture_output=True,
         text=True,
         timeout=120,
@@ -72,7 +84,7 @@ def trained(extracted, tmp_path_factory):
     )
     assert done.returncode == 0, done.stderr
     assert distill(runs[0], CONFIG) == NAMES
-    return runs
+    return [*runs, *encoders]
 
 
 def weights(run, name):
@@ -90,7 +102,7 @@ def test_by_student_equals_one_process(trained, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_by_data_equals_one_process_to_rounding(trained, name):
-    one, _, shared = (read_json(run.students / name / "history.json") for run in trained)
+    one, _, shared = (read_json(run.students / name / "history.json") for run in trained[:3])
     for whole, halves in zip(one, shared, strict=True):
         for figure in ("train_loss", "relative_mse"):
             # Adam makes gradients that are nothing but rounding as large as any.
@@ -100,17 +112,21 @@ def test_by_data_equals_one_process_to_rounding(trained, name):
         torch.testing.assert_close(first[key], second[key], rtol=1e-3, atol=2e-3)
 
 
-def test_batches_are_shared_to_tune(trained):
-    folder = tune(trained[0], TuneConfig(**TUNING))
-    one, two = (tuned_record(run, folder.name) for run in trained[:2])
+# Relative errors are of each half of a batch, and each process has dropout of its own.
+@pytest.mark.parametrize(
+    ("runs", "config", "within"), [((0, 1), TUNING, 1e-4), ((3, 4), HEADLESS, 0.05)]
+)
+def test_batches_are_shared_to_tune(trained, runs, config, within):
+    folder = tune(trained[runs[0]], TuneConfig(**config))
+    one, two = (tuned_record(trained[run], folder.name) for run in runs)
     assert (one["processes"], two["processes"]) == (1, 2)
     for whole, halves in zip(one["history"], two["history"], strict=True):
         for figure in ("train_loss", "validation_loss"):
-            assert halves[figure] == pytest.approx(whole[figure], rel=1e-4)
+            assert halves[figure] == pytest.approx(whole[figure], rel=within)
 
 
 def test_nothing_is_left_behind(trained):
-    for run in trained:
+    for run in trained[:3]:
         assert run.bundles() == sorted(NAMES)
         assert not list(run.path.glob("distill.*"))
         assert run.config().distill == dataclasses.replace(
