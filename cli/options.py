@@ -24,13 +24,14 @@ RunOption = Annotated[Path, typer.Option("--run", help="The run directory.")]
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace results of other settings.")
 ]
+ANY_FIELD = "Any field of config.toml, e.g. training.label_smoothing=0.2; repeatable."
 SetOption = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
         metavar="SECTION.FIELD=VALUE",
-        help="Any field of config.toml, e.g. training.label_smoothing=0.2; repeatable. How "
-        "a stage works is kept for the run's later commands; what it works on is not.",
+        help=f"{ANY_FIELD} How a stage works is kept for the run's later commands; what it works "
+        "on is not.",
     ),
 ]
 ConfigArgument = Annotated[

@@ -9,12 +9,12 @@ import typer
 from attnreplace.errors import UserError
 from attnreplace_cli import console
 from attnreplace_cli.options import (
+    ANY_FIELD,
     NOTHING_SAID,
     ConfigArgument,
     DataDirOption,
     Grid,
     PairOption,
-    SetOption,
     configure,
     takes_grid,
     words,
@@ -54,7 +54,9 @@ def plan(
         typer.Option(help="A finished run: its measured seconds beside those of a plan."),
     ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
-    assignments: SetOption = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", metavar="SECTION.FIELD=VALUE", help=ANY_FIELD)
+    ] = None,
 ) -> None:
     """Say what a run will take, before it is started: bytes, operations, memory, hours.
 
