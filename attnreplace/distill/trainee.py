@@ -14,13 +14,26 @@ from attnreplace.distill.objectives import get_objective, squared_error
 from attnreplace.distill.optimizer import RowwiseAdamW
 from attnreplace.distill.team import Team
 from attnreplace.schedule import learning_rate
-from attnreplace.students import Student
+from attnreplace.students import Student, StudentConfig
 
 PAPER_RATES = {"alr": 1e-4}
 """Rates of the recipe `paper`; 1e-3 for the other methods."""
 MODERN_RATE = 2e-3
+"""Of the recipe `modern`, but for `shallow_ff`."""
 WARMUP = 0.05
 """Share of all updates, recipe `modern`."""
+
+
+def modern_rate(config: StudentConfig) -> float:
+    """Peak rate of the recipe `modern`.
+
+    The wider a flattened network, the lower its rate, most of all where it has one example a
+    sentence and not one a token. Fitted to relative errors on Multi30k: see `experiments/LOG.md`.
+    """
+    if config.family != "shallow_ff":
+        return MODERN_RATE
+    power = 1 / 3 if config.form in ("prefix", "per-query") else 2 / 3
+    return min(6e-3, 4e-3 * (50 / config.hidden) ** power)
 
 
 @dataclass(frozen=True)
@@ -66,7 +79,8 @@ class Trainee:
         self.modern = config.recipe == "modern"
         self.variance = variance
         self.objective = get_objective(config.objective, config.recipe)
-        recipe_rate = MODERN_RATE if self.modern else PAPER_RATES.get(cut.method.name, 1e-3)
+        paper_rate = PAPER_RATES.get(cut.method.name, 1e-3)
+        recipe_rate = modern_rate(student.config) if self.modern else paper_rate
         self.peak = config.learning_rate or recipe_rate
         decay = config.weight_decay if self.modern else 0.0
         self.optimizer = RowwiseAdamW(student.parameters(), lr=self.peak, weight_decay=decay)
