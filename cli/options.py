@@ -310,7 +310,8 @@ def configure(
     Args:
         run: its `config.toml` is the base where no file is given.
         options: values by section and field; None means not given.
-        assignments: `section.field=value`, the value as in TOML; text needs no quotes.
+        assignments: `section.field=value`, the value as in TOML; text needs no quotes, and
+            `default` is the default.
         file: a TOML file.
         stage: the section of a command that runs one stage: its `CHOICES` are made anew.
         progress: is told what the run keeps for this stage that differs from the defaults.
@@ -336,18 +337,22 @@ def configure(
             raise UserError(f"--set {assignment!r} should read section.field=value")
         changes.setdefault(section, {})[key] = _toml_value(text)
     _start_anew(values, changes)
-    if stage is not None:
-        _say_kept(run, values, stage, changes.get(stage, {}), progress)
     for section, fields in changes.items():
         for name, value in fields.items():
-            value = str(value) if isinstance(value, Path) else value
-            values.setdefault(section, {})[name] = value
-    return RunConfig.from_dict(values, "the command line" if file is None else str(file))
+            if value == "default" and hasattr(getattr(base, section, None), name):
+                values[section].pop(name, None)
+            else:
+                value = str(value) if isinstance(value, Path) else value
+                values.setdefault(section, {})[name] = value
+    config = RunConfig.from_dict(values, "the command line" if file is None else str(file))
+    if stage is not None:
+        _say_kept(run, config, stage, changes.get(stage, {}), progress)
+    return config
 
 
 def _say_kept(
     run: "RunDir",
-    values: dict[str, Any],
+    config: "RunConfig",
     stage: str,
     told: dict[str, Any],
     progress: Progress,
@@ -355,16 +360,16 @@ def _say_kept(
     """Note what holds for a stage though neither its command says so nor `--help`."""
     from attnreplace.config import RunConfig
 
-    usual = RunConfig.from_dict({"data": {"task": values["data"]["task"]}}).to_dict()[stage]
+    usual = RunConfig.from_dict({"data": {"task": config.data.task}}).to_dict()[stage]
     kept = [
         f"{name} {value}"
-        for name, value in values[stage].items()
+        for name, value in config.to_dict()[stage].items()
         if name not in told and value != usual.get(name)
     ]
     if kept:
         progress.note(
             f"as before in {run.config_path}: {', '.join(kept)} "
-            f"(--set {stage}.FIELD=VALUE changes it)"
+            f"(--set {stage}.FIELD=default takes it back)"
         )
 
 

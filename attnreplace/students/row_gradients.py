@@ -57,8 +57,10 @@ class Blocks:
 
     def __init__(self, weight: Tensor) -> None:
         groups, rows, columns = weight.shape
-        self.groups, self.at_once = [slice(0, groups)], rows
-        """Groups that blocks are of, in order; most rows of a block."""
+        self.groups = [slice(0, groups)]
+        """Those whose rows are cut together, in order."""
+        self.at_once = rows
+        """Rows of a block; the last one of a group may have fewer."""
         if weight.device.type == "cpu" and weight.numel() > CACHED_VALUES:
             self.groups = [slice(group, group + 1) for group in range(groups)]
             # Products are slower where rows are left over from the vectors of a processor.
@@ -82,10 +84,10 @@ class RowGradient:
         """All of it; None where it is taken."""
         self._rooms: list[Tensor] = []
         if take is not None:
-            groups, rows, columns = weight[self.blocks.groups[0]].shape
-            room = weight.new_empty(groups, self.blocks.at_once, columns)
+            together, rows, columns = weight[self.blocks.groups[0]].shape
+            room = weight.new_empty(together, self.blocks.at_once, columns)
             count, last = divmod(rows, self.blocks.at_once)
-            self._rooms = [room] * count + [room[:, :last]] * (last > 0)
+            self._rooms = [room] * count + ([room[:, :last]] if last else [])
 
     def rooms(self, groups: slice) -> Sequence[Tensor]:
         """The memory that the blocks of some groups are to be written to.

@@ -58,7 +58,7 @@ class RowLinear(torch.autograd.Function):
         d_bias[:, :rows] = grad.sum(1)
         turned = grad.transpose(1, 2).contiguous()
         gradient, products = RowGradient(weight, ctx.take), Products()
-        cleared = None
+        cleared = None  # where blocks share their memory, zeros stay
         for groups in gradient.blocks.groups:
             inputs, wanted = x[groups], gradient.blocks.rows(turned[groups])
             for through, room in zip_longest(wanted, gradient.rooms(groups)):

@@ -6,7 +6,6 @@ from itertools import chain
 from typing import Any
 
 import torch
-from accelerate import PartialState
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
@@ -152,9 +151,10 @@ class TuningLearner(Learner):
             "hidden": lambda: count * self._hidden(real),
             "forced": lambda: count * self._forced(real),
         }
+        asked = set(self.config.losses)
         parts = [weight * losses[name]() for name, weight in self.config.weight_of.items()]
-        if not {"ce", "kl"} & set(self.config.losses) and PartialState().num_processes > 1:
-            # Processes wait for the gradient of every weight, also of those after the last loss.
+        if "hidden" in asked and not {"ce", "kl"} & asked:
+            # Several processes wait for the gradient of every weight, also of the head.
             parts.append(0 * seen["logits"].sum())
         return torch.stack(parts).sum()
 

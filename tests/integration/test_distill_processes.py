@@ -22,7 +22,12 @@ from attnreplace.tune.tune import tune
 
 NAMES = ["alr-xs", "alr-s", "alrr-xs", "alrr-s"]
 CONFIG = DistillConfig(
-    methods=["alr", "alrr"], sizes=["xs", "s"], epochs=2, batch_tokens=80, checkpoint_minutes=0.0
+    methods=["alr", "alrr"],
+    sizes=["xs", "s"],
+    epochs=2,
+    batch_tokens=80,
+    learning_rate=2e-3,
+    checkpoint_minutes=0.0,
 )
 # Two processes of the same program: the second configuration is trained after the first.
 SCRIPT = """
@@ -40,11 +45,11 @@ for folder, placement in zip(sys.argv[1:], ("student", "data")):
     run = RunDir(Path(folder))
     names = distill(run, DistillConfig(**{settings!r}, placement=placement))
     assert names == run.bundles() or sorted(names) == run.bundles(), names
-for folder, tuning in zip(sys.argv[1::2], {tuning!r}):
+for folder, tuning in zip((sys.argv[1], sys.argv[3]), {tuning!r}):
     tune(RunDir(Path(folder)), TuneConfig(**tuning))
 """
 TUNING = {"system": "alr-s", "epochs": 2, "warmup_steps": 2}
-HEADLESS = TUNING | {"system": "alr-xs", "losses": ["hidden"], "train": "all"}
+HEADLESS = TUNING | {"system": "alr-xs", "losses": ["hidden"], "train": "all", "weight_decay": 0.1}
 """No loss reaches the head, whose gradients processes wait for all the same."""
 
 
@@ -64,7 +69,14 @@ def trained(extracted, encoder_runs, tmp_path_factory):
         distill(run, DistillConfig(sizes=["xs"], epochs=1))
     settings = {
         name: getattr(CONFIG, name)
-        for name in ("methods", "sizes", "epochs", "batch_tokens", "checkpoint_minutes")
+        for name in (
+            "methods",
+            "sizes",
+            "epochs",
+            "batch_tokens",
+            "learning_rate",
+            "checkpoint_minutes",
+        )
     }
     script = folder / "script.py"
     script.write_text(
@@ -123,6 +135,11 @@ def test_batches_are_shared_to_tune(trained, runs, config, within):
     for whole, halves in zip(one["history"], two["history"], strict=True):
         for figure in ("train_loss", "validation_loss"):
             assert halves[figure] == pytest.approx(whole[figure], rel=within)
+    first, second = (
+        load_file(trained[run].tuned / folder.name / "model.safetensors") for run in runs
+    )
+    for name in first.keys() & {"classifier.weight", "lm_head.weight"}:
+        torch.testing.assert_close(first[name], second[name], rtol=1e-4, atol=1e-6)
 
 
 def test_nothing_is_left_behind(trained):

@@ -1,7 +1,8 @@
 """Published experiments: what lies in their folders."""
 
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -179,18 +180,24 @@ def _weighed(result: Result, bundles: Mapping[str, _Bundle]) -> Result:
     return replace(result, replacement=sum(part.parameters for part in parts))
 
 
-def _told_apart(results: Iterable[Result]) -> Iterator[Result]:
-    """Results whose labels differ wherever their names do in more than a seed.
+def _told_apart(results: Iterable[Result]) -> list[Result]:
+    """Results whose labels differ wherever their names do in more than `-seedN`.
 
     A copied bundle, or a model tuned under another `--name`, is no further seed.
     """
-    names: dict[tuple[str, Scope, str], str] = {}
+    results, names = list(results), defaultdict[tuple[str, Scope, str], set[str]](set)
+
+    def known(result: Result) -> set[str]:
+        return names[result.kind, result.scope, any_seed(result.label)]
+
     for result in results:
-        name = any_seed(result.name)
-        if names.setdefault((result.kind, result.scope, any_seed(result.label)), name) == name:
-            yield result
-        else:
-            yield replace(result, label=f"{result.label} ({result.name})")
+        known(result).add(any_seed(result.name))
+    return [
+        replace(result, label=f"{result.label} ({result.name})")
+        if len(known(result)) > 1
+        else result
+        for result in results
+    ]
 
 
 def _dataset(folder: Path) -> str:

@@ -1,3 +1,4 @@
+from inspect import signature
 from typing import get_args
 
 import pytest
@@ -6,7 +7,14 @@ from attnreplace.distill.config import DistillConfig
 from attnreplace.errors import UserError
 from attnreplace.rundir import RunDir
 from attnreplace.students import FAMILIES
-from attnreplace_cli.options import FamilyOption, configure, families
+from attnreplace_cli.options import (
+    NOTHING_SAID,
+    FamilyOption,
+    Grid,
+    configure,
+    families,
+    takes_grid,
+)
 
 
 def test_the_help_names_every_family():
@@ -37,9 +45,47 @@ def test_what_a_run_keeps_for_a_stage_is_said(tmp_path, notes):
     configure(run, {"distill": {"epochs": 9}}, stage="distill", progress=notes)
     configure(run, {}, ["distill.epochs=9"], stage="distill", progress=notes)
     configure(run, {"tune": {"epochs": 2}}, stage="tune", progress=notes)
-    where, how = f"as before in {run.config_path}", "(--set distill.FIELD=VALUE changes it)"
+    where, how = f"as before in {run.config_path}", "(--set distill.FIELD=default takes it back)"
     told = f"{where}: precision bf16 {how}"
     assert notes.said == [f"{where}: epochs 7, precision bf16 {how}", told, told]
+    back = ["distill.epochs=default", "distill.precision=default", "distill.learning_rate=default"]
+    found = configure(run, {}, back, stage="distill", progress=notes).distill
+    assert found == DistillConfig() and len(notes.said) == 3
+    with pytest.raises(UserError, match="epoch"):
+        configure(run, {}, ["distill.epoch=default"], stage="distill", progress=notes)
+    assert len(notes.said) == 3
+
+
+def test_a_command_takes_every_option_that_names_students():
+    said = Grid(
+        method="alr,elr",
+        size="s",
+        family="sgu",
+        sites="encoder",
+        layers="0",
+        hidden_layers=2,
+        cross_form="paper",
+        spatial="dense",
+        positions=9,
+        seeds=3,
+        online=True,
+    )
+    found = []
+
+    @takes_grid
+    def command(before: int, students: Grid = NOTHING_SAID, after: int = 2) -> None:
+        found.append((before, students, after))
+
+    assert list(signature(command).parameters) == ["before", *vars(said), "after"]
+    command(before=1, after=3, **vars(said))
+    assert found == [(1, said, 3)]
+    assert said.extract == {"sites": ["encoder"], "layers": "0"}
+    others = vars(said) | {"methods": ["alr", "elr"], "sizes": ["s"], "families": ["sgu"]}
+    assert said.distill == {
+        name: value for name, value in others.items() if name not in ("method", "size", "family")
+    } | {"sites": ["encoder"]}
+    # Every field is one of the section's.
+    assert DistillConfig(**said.distill)
 
 
 def test_another_task_or_teacher_starts_anew(tmp_path):

@@ -28,7 +28,7 @@ def test_of_searches_only_outcomes_are_published(tmp_path: Path, made: SimpleNam
         "frontier": [[0, 0.0]], "verified": [], "alone": [], "chosen": None, "chosen_cost": None,
         "source_tokens": 12, "new_tokens": 20, "device": "cpu", "bundles": {},
     }  # fmt: skip
-    write_json(run.search / "scores.json", {})
+    write_json(run.search / "scores.500.json", {})
     for place, teacher in enumerate(("another", record["digests"]["teacher"])):
         write_json(outcome_path(run, "params"), outcome | {"teacher_digest": teacher})
         folder = publish(run, tmp_path / str(place)).parent

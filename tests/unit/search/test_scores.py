@@ -20,32 +20,32 @@ def bundle() -> BundleConfig:
 
 
 def test_what_is_known_comes_back(tmp_path: Path, bundle: BundleConfig) -> None:
-    scores = Scores(tmp_path / "scores.json", OF)
+    scores = Scores(tmp_path / "scores.9.json", OF)
     first, second = scores.of_bundles({"alr-m": bundle}, {"alr-m": "d"})
     first.total, first.batches, first.costs["params"] = 0.1 + 0.2, 3, -12
     second.divergence = 1 / 3
     scores.systems["key"] = 35.8
     scores.save()
-    again = Scores(tmp_path / "scores.json", OF)
+    again = Scores(tmp_path / "scores.9.json", OF)
     assert again.of_bundles({"alr-m": bundle}, {"alr-m": "d"}) == [first, second]
     assert again.systems == {"key": 35.8}
 
 
 def test_others_are_scored_anew(tmp_path: Path, bundle: BundleConfig) -> None:
-    scores = Scores(tmp_path / "scores.json", OF)
+    scores = Scores(tmp_path / "scores.9.json", OF)
     bundles = {"alr-m": bundle, "alr-s": replace(bundle, name="alr-s")}
     for entry in scores.of_bundles(bundles, {"alr-m": "d", "alr-s": "e"}):
         entry.divergence = 0.5
     scores.save()
-    again = Scores(tmp_path / "scores.json", OF)
+    again = Scores(tmp_path / "scores.9.json", OF)
     found = again.of_bundles(bundles, {"alr-m": "d", "alr-s": "new students"})
     assert [entry.divergence for entry in found] == [0.5, 0.5, None, None]
-    other = Scores(tmp_path / "scores.json", OF | {"sentences": 5})
+    other = Scores(tmp_path / "scores.9.json", OF | {"sentences": 5})
     assert not other.students
 
 
 def test_damage_is_one_line(tmp_path: Path, bundle: BundleConfig) -> None:
-    scores = Scores(tmp_path / "scores.json", OF)
+    scores = Scores(tmp_path / "scores.9.json", OF)
     scores.of_bundles({"alr-m": bundle}, {"alr-m": "d"})
     scores.save()
     text = scores.path.read_text()
@@ -61,7 +61,7 @@ def test_what_is_no_number_is_far_from_everything(tmp_path: Path, bundle: Bundle
         assert not entry.usable
         entry.finish(3)
         assert (entry.divergence, entry.usable) == (mean, mean < math.inf)
-    scores = Scores(tmp_path / "scores.json", OF)
+    scores = Scores(tmp_path / "scores.9.json", OF)
     first, _ = scores.of_bundles({"alr-m": bundle}, {"alr-m": "d"})
     first.divergence = math.inf
     scores.save()

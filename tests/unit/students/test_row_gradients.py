@@ -82,6 +82,12 @@ def test_what_is_taken_is_the_gradient_and_is_nowhere_else(
         torch.testing.assert_close(found, gradients(kept)[name], rtol=0, atol=0)
 
 
+def test_gradients_are_laid_out_as_weights(small_cache: None) -> None:
+    student = network(2)
+    loss(student).backward()
+    assert all(gradient.is_contiguous() for gradient in gradients(student).values())
+
+
 def test_nothing_is_taken_afterwards() -> None:
     weight = torch.zeros(1, 2, 3)
     with taking([weight], lambda *_: None):

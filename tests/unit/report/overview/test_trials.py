@@ -98,9 +98,9 @@ def test_systems_of_one_label_and_other_names_are_no_seeds(
     tmp_path: Path, publishing: SimpleNamespace
 ) -> None:
     records = [publishing.record(publishing.system("teacher", "Teacher"), 30.0, "de-en")]
-    for name, bleu in (("alr-m", 20.0), ("alr-m-seed1", 22.0), ("copied", 24.0)):
+    for name, bleu in (("alr-m", 20.0), ("alr-m-seed1", 22.0), ("a-copy", 24.0)):
         student = publishing.system("student", "ALR-M", [publishing.part("encoder")])
         records.append(publishing.record(student | {"name": name}, bleu, "de-en"))
     publishing.publish(tmp_path / "names", records)
     _, *rows = rows_of(joint_table(trials_of(load_experiments(tmp_path)), [SYSTEM]))
-    assert rows[1:] == [["ALR-M", "21.0 ± 1.4"], ["ALR-M (copied)", "24.0"]]
+    assert sorted(rows[1:]) == [["ALR-M (a-copy)", "24.0"], ["ALR-M (alr-m)", "21.0 ± 1.4"]]
