@@ -13,7 +13,7 @@ from attnreplace.distill.parts import Parts, history
 from attnreplace.distill.plan import plan_bundles
 from attnreplace.distill.shares import Share
 from attnreplace.distill.team import Team, wait_for
-from attnreplace.distill.trainee import TraineeKey
+from attnreplace.distill.trainee import TraineeKey, peak_rate
 from attnreplace.distill.training import Order, Training
 from attnreplace.errors import UserError
 from attnreplace.hosts import Site, host_for
@@ -205,13 +205,20 @@ class _Distillation:
             cut = Cut(method, host_for(model).locate(model, Site.parse(site)))
             yield Order(TraineeKey(bundle.name, site), bundle, cut, digest)
 
+    def _rate(self, bundle: BundleConfig) -> float:
+        return peak_rate(self.config, bundle.method, next(iter(bundle.students.values())))
+
     def _finished(self, bundle: BundleConfig) -> bool:
         """Whether the bundle is there, of the same inputs and the same students."""
         path = self.run.students / bundle.name / "config.json"
         if not path.is_file():
             return False
         found = read_json(path, dict)
-        if found.get("training", {}).get("inputs_digest") != self.inputs:
+        training, rate = found.get("training", {}), self._rate(bundle)
+        if training.get("inputs_digest") != self.inputs:
+            return False
+        # The recipe's own may have become another.
+        if training.get("learning_rate", rate) != rate:
             return False
         there = BundleConfig.from_json(found, str(path))
         return there.students == bundle.students and there.seed == bundle.seed
@@ -266,6 +273,7 @@ class _Distillation:
                 site: state["errors"][state["best_epoch"]] for site, state in states.items()
             },
             "best_epoch": {site: state["best_epoch"] + 1 for site, state in states.items()},
+            "learning_rate": self._rate(bundle),
             "parameters": sum(shape.num_parameters() for shape in bundle.students.values()),
             "sentences": self.source.sentences("train"),
             "tokens": self.source.tokens("train", axis),

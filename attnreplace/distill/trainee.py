@@ -24,16 +24,21 @@ WARMUP = 0.05
 """Share of all updates, recipe `modern`."""
 
 
-def modern_rate(config: StudentConfig) -> float:
-    """Peak rate of the recipe `modern`.
+def peak_rate(config: DistillConfig, method: str, student: StudentConfig) -> float:
+    """The highest rate of a training: what is set, or the recipe's own.
 
-    The wider a flattened network, the lower its rate, most of all where it has one example a
-    sentence and not one a token. Fitted to relative errors on Multi30k: see `experiments/LOG.md`.
+    Recipe `modern`: the wider a flattened network, the lower its rate, most of all where it has one
+    example a sentence and not one a token. Fitted to relative errors on Multi30k: see
+    `experiments/LOG.md`.
     """
-    if config.family != "shallow_ff":
+    if config.learning_rate is not None:
+        return config.learning_rate
+    if config.recipe == "paper":
+        return PAPER_RATES.get(method, 1e-3)
+    if student.family != "shallow_ff":
         return MODERN_RATE
-    power = 1 / 3 if config.form in ("prefix", "per-query") else 2 / 3
-    return min(6e-3, 4e-3 * (50 / config.hidden) ** power)
+    power = 1 / 3 if student.form in ("prefix", "per-query") else 2 / 3
+    return min(6e-3, 4e-3 * (50 / student.hidden) ** power)
 
 
 @dataclass(frozen=True)
@@ -79,9 +84,7 @@ class Trainee:
         self.modern = config.recipe == "modern"
         self.variance = variance
         self.objective = get_objective(config.objective, config.recipe)
-        paper_rate = PAPER_RATES.get(cut.method.name, 1e-3)
-        recipe_rate = modern_rate(student.config) if self.modern else paper_rate
-        self.peak = config.learning_rate or recipe_rate
+        self.peak = peak_rate(config, cut.method.name, student.config)
         decay = config.weight_decay if self.modern else 0.0
         self.optimizer = RowwiseAdamW(student.parameters(), lr=self.peak, weight_decay=decay)
         self.weights: dict[str, Tensor] = dict(student.named_parameters())

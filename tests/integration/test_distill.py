@@ -15,7 +15,7 @@ from attnreplace.distill.shares import Share
 from attnreplace.errors import UserError
 from attnreplace.hosts import Site
 from attnreplace.methods import METHODS
-from attnreplace.rundir import RunDir, read_json
+from attnreplace.rundir import RunDir, read_json, write_json
 from attnreplace.splice.bundle import build_students, load_bundle, load_bundle_config
 from attnreplace.teacher.train import train
 
@@ -374,6 +374,17 @@ def test_batches_of_other_shards_make_other_students(run_copy):
     run_copy.update_config(extract=ExtractConfig())
     with pytest.raises(UserError, match="other settings or another teacher; add --overwrite"):
         distill(run_copy, online)
+
+
+def test_students_at_another_rate_of_the_recipe_are_other_students(run_copy):
+    one = dataclasses.replace(CONFIG, methods=["alr"], sizes=["xs"], epochs=1, learning_rate=None)
+    distill(run_copy, one)
+    path = run_copy.students / "alr-xs" / "config.json"
+    record = read_json(path)
+    assert record["training"]["learning_rate"] == 6e-3
+    write_json(path, record | {"training": record["training"] | {"learning_rate": 2e-3}})
+    with pytest.raises(UserError, match="other settings or another teacher; add --overwrite"):
+        distill(run_copy, one)
 
 
 def test_auto_precision_is_what_it_stands_for(run_copy, notes):
