@@ -27,9 +27,8 @@ WARMUP = 0.05
 def peak_rate(config: DistillConfig, method: str, student: StudentConfig) -> float:
     """The highest rate of a training: what is set, or the recipe's own.
 
-    Recipe `modern`: the wider a flattened network, the lower its rate, most of all where it has one
-    example a sentence and not one a token. Fitted to relative errors on Multi30k: see
-    `experiments/LOG.md`.
+    Recipe `modern`: the wider a flattened network, the lower its rate, by 1/h where an example is a
+    whole sentence, by less where it is a token. From trials that `experiments/LOG.md` tells of.
     """
     if config.learning_rate is not None:
         return config.learning_rate
@@ -37,8 +36,9 @@ def peak_rate(config: DistillConfig, method: str, student: StudentConfig) -> flo
         return PAPER_RATES.get(method, 1e-3)
     if student.family != "shallow_ff":
         return MODERN_RATE
-    power = 1 / 3 if student.form in ("prefix", "per-query") else 2 / 3
-    return min(6e-3, 4e-3 * (50 / student.hidden) ** power)
+    if student.form in ("prefix", "per-query"):
+        return min(4e-3, MODERN_RATE * (800 / student.hidden) ** 0.5)
+    return min(4e-3, MODERN_RATE * 400 / student.hidden)
 
 
 @dataclass(frozen=True)

@@ -381,7 +381,7 @@ def test_students_at_another_rate_of_the_recipe_are_other_students(run_copy):
     distill(run_copy, one)
     path = run_copy.students / "alr-xs" / "config.json"
     record = read_json(path)
-    assert record["training"]["learning_rate"] == 6e-3
+    assert record["training"]["learning_rate"] == 4e-3
     write_json(path, record | {"training": record["training"] | {"learning_rate": 2e-3}})
     with pytest.raises(UserError, match="other settings or another teacher; add --overwrite"):
         distill(run_copy, one)

@@ -17,10 +17,9 @@ def shape(hidden: int, form: str = "sentence", family: str = "shallow_ff") -> St
 
 @pytest.mark.parametrize("form", ["sentence", "prefix", "per-query", "paper"])
 def test_wider_students_learn_at_lower_rates(form: str) -> None:
-    rates = [peak_rate(MODERN, "alr", shape(hidden, form)) for hidden in (50, 800, 3200)]
-    assert rates[0] == 4e-3 and rates[0] > rates[1] > rates[2]
-    # No rate is higher than what was tried.
-    assert peak_rate(MODERN, "alr", shape(1, form)) == 6e-3
+    rates = [peak_rate(MODERN, "alr", shape(hidden, form)) for hidden in (1, 50, 800, 3200)]
+    # None is higher than what was tried.
+    assert rates[0] == rates[1] == 4e-3 and rates[1] > rates[2] > rates[3]
 
 
 def test_one_example_a_sentence_takes_a_lower_rate_than_one_a_token() -> None:
