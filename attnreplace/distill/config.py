@@ -55,7 +55,7 @@ class DistillConfig:
     batch_tokens: int = 2048
     """Real tokens in a batch. The paper's 2000 sentences of IWSLT are about 40000."""
     learning_rate: float | None = None
-    """Peak rate; None is the recipe's own."""
+    """Peak rate; None is the recipe's own: in the modern one, wide students have lower ones."""
     schedule: str = "trapezoid"
     """Modern recipe, after a short warm-up: "trapezoid" (constant, then a line to zero), "cosine",
     "inverse_sqrt" or "constant"."""

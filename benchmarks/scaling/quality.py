@@ -31,6 +31,8 @@ from benchmarks.measure import machine
 from benchmarks.scaling.corpus import MIXED, pack, token_lengths
 from benchmarks.scaling.shapes import DEPTHS
 
+RATE = 2e-3
+"""Of all students, whatever their width."""
 MINUTES = 35.0
 """Of CPU time, over all times that it is run."""
 GROUPS = ["encoder", "cross"]
@@ -165,6 +167,7 @@ class Quality:
             hidden_layers=cell.hidden_layers,
             epochs=cell.passes,
             batch_tokens=self.budget.batch_tokens,
+            learning_rate=RATE,
         )
         return [_row(run, name) for name in distill(run, config)]
 
