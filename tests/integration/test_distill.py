@@ -30,7 +30,9 @@ CONFIG = DistillConfig(
 )
 
 
-GROUPS = dataclasses.replace(CONFIG, methods=["alr", "aslr", "alrr"], sizes=["xs"], epochs=2)
+GROUPS = dataclasses.replace(
+    CONFIG, methods=["alr", "aslr", "alrr"], sizes=["xs"], epochs=2, learning_rate=2e-3
+)
 
 
 def weights(run, name):

@@ -40,7 +40,7 @@ def spliced(extracted, tmp_path_factory) -> RunDir:
     run = RunDir(tmp_path_factory.mktemp("tune") / "run")
     shutil.copytree(extracted.path, run.path)
     extract(run, ExtractConfig(sites=["all"]), overwrite=True)
-    distill(run, DistillConfig(methods=["alr"], sizes=["xs"], epochs=1))
+    distill(run, DistillConfig(methods=["alr"], sizes=["xs"], epochs=1, learning_rate=2e-3))
     return run
 
 
