@@ -10,6 +10,7 @@ from attnreplace.evaluate.stale import bundle_files, of_former_students
 from attnreplace.hosts import GROUPS, Site
 from attnreplace.report.fields import Fields
 from attnreplace.report.numbers import share
+from attnreplace.report.result import of_several
 from attnreplace.report.scopes import Scope
 from attnreplace.rundir import RunDir, read_json
 
@@ -126,11 +127,9 @@ def in_order(diagnoses: Iterable[Diagnosed]) -> list[Diagnosed]:
     Systems of one label, as those of several seeds are, have their names with it.
     """
     found = list(diagnoses)
-    names: dict[str, set[str]] = {}
-    for one in found:
-        names.setdefault(one.label, set()).add(one.name)
+    clash = of_several((one.label, one.name) for one in found)
     apart = [
-        replace(one, label=f"{one.label} ({one.name})") if len(names[one.label]) > 1 else one
+        replace(one, label=f"{one.label} ({one.name})") if one.label in clash else one
         for one in found
     ]
     return sorted(apart, key=lambda one: (one.test_set, one.scope.order, one.overall.divergence))

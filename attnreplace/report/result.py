@@ -1,14 +1,16 @@
 """One evaluation, as tables, figures and the page use it."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from attnreplace.evaluate.labels import NON_CAUSAL, SHORTER
 from attnreplace.evaluate.specs import without_seed
 from attnreplace.report.metrics import Measure
 from attnreplace.report.scopes import Scope
+
+Key = TypeVar("Key", bound=Hashable)
 
 KINDS = ("teacher", "scratch", "removed", "untrained", "student")
 METHODS = ("alr", "aslr", "alrr", "elr")
@@ -199,6 +201,14 @@ class Result:
 def position(value: str | None, order: Sequence[str]) -> int:
     """Place in `order`; what the order does not know comes last."""
     return order.index(value) if value in order else len(order)
+
+
+def of_several(named: Iterable[tuple[Key, str]]) -> set[Key]:
+    """The keys, as labels are, that stand beside more than one name."""
+    names: dict[Key, set[str]] = {}
+    for key, name in named:
+        names.setdefault(key, set()).add(name)
+    return {key for key, found in names.items() if len(found) > 1}
 
 
 def any_seed(name: str) -> str:

@@ -1,7 +1,6 @@
 """Published experiments: what lies in their folders."""
 
 import tomllib
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from attnreplace.report.fields import Fields
 from attnreplace.report.numbers import count
 from attnreplace.report.parsing import parse_records
 from attnreplace.report.records import load_records
-from attnreplace.report.result import Result, any_seed
+from attnreplace.report.result import Result, any_seed, of_several
 from attnreplace.report.scopes import Scope
 from attnreplace.report.selection import of_kind
 from attnreplace.report.tables import plural
@@ -185,18 +184,12 @@ def _told_apart(results: Iterable[Result]) -> list[Result]:
 
     A copied bundle, or a model tuned under another `--name`, is no further seed.
     """
-    results, names = list(results), defaultdict[tuple[str, Scope, str], set[str]](set)
-
-    def known(result: Result) -> set[str]:
-        return names[result.kind, result.scope, any_seed(result.label)]
-
-    for result in results:
-        known(result).add(any_seed(result.name))
+    found = list(results)
+    keys = [(one.kind, one.scope, any_seed(one.label)) for one in found]
+    clash = of_several(zip(keys, (any_seed(one.name) for one in found), strict=True))
     return [
-        replace(result, label=f"{result.label} ({result.name})")
-        if len(known(result)) > 1
-        else result
-        for result in results
+        replace(one, label=f"{one.label} ({one.name})") if key in clash else one
+        for key, one in zip(keys, found, strict=True)
     ]
 
 
