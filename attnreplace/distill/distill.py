@@ -200,6 +200,8 @@ class _Distillation:
                     "method": bundle.method,
                     "student": dataclasses.asdict(shape),
                     "seed": bundle.seed,
+                    # The recipe's own may become another.
+                    "learning_rate": peak_rate(self.config, bundle.method, shape),
                 }
             )
             cut = Cut(method, host_for(model).locate(model, Site.parse(site)))

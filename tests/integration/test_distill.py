@@ -378,8 +378,13 @@ def test_batches_of_other_shards_make_other_students(run_copy):
         distill(run_copy, online)
 
 
-def test_students_at_another_rate_of_the_recipe_are_other_students(run_copy):
+def test_students_at_another_rate_of_the_recipe_are_other_students(run_copy, monkeypatch):
     one = dataclasses.replace(CONFIG, methods=["alr"], sizes=["xs"], epochs=1, learning_rate=None)
+    with pytest.raises(Killed):
+        distill(run_copy, one, progress=KillAfter(2, "distill"))
+    with monkeypatch.context() as patch, pytest.raises(UserError, match="unfinished students of"):
+        patch.setattr("attnreplace.distill.trainee.MODERN_RATE", 1e-6)
+        distill(run_copy, one)
     distill(run_copy, one)
     path = run_copy.students / "alr-xs" / "config.json"
     record = read_json(path)

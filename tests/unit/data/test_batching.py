@@ -3,10 +3,12 @@ import random
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from tokenizers import processors
 from transformers import PreTrainedTokenizerFast
 
 from attnreplace.data.batching import encode, pad, token_batches
+
+from ...conftest import word_tokenizer
 
 
 @given(
@@ -49,9 +51,9 @@ class _TwoSided(PreTrainedTokenizerFast):
 
 
 def test_sentences_of_the_target_are_encoded_as_such():
-    backend = Tokenizer(models.WordLevel({"de": 0, "en": 1, "a": 2, "?": 3}, unk_token="?"))
-    backend.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer = _TwoSided(tokenizer_object=backend)
-    assert encode(tokenizer, ["a a"]) == [[0, 2, 2]]
-    assert encode(tokenizer, ["a a"], target=True) == [[1, 2, 2]]
+    words = word_tokenizer(["de", "en", "a"])
+    tokenizer = _TwoSided(tokenizer_object=words.backend_tokenizer)
+    german, english, a = words.convert_tokens_to_ids(["de", "en", "a"])
+    assert encode(tokenizer, ["a a"]) == [[german, a, a]]
+    assert encode(tokenizer, ["a a"], target=True) == [[english, a, a]]
     assert encode(tokenizer, []) == []
