@@ -34,6 +34,21 @@ def digest_json(value: Any) -> str:
     return digest_bytes(text.encode())
 
 
+def differing(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """Which settings differ, as part of a message: " (epochs 2 there, 1 wanted)".
+
+    Args:
+        there: settings of what is there, by name; without any, nothing is said.
+        wanted: those asked for.
+    """
+    found = [
+        f"{name} {there.get(name)} there, {wanted.get(name)} wanted"
+        for name in dict.fromkeys([*wanted, *there])
+        if there.get(name) != wanted.get(name)
+    ]
+    return f" ({'; '.join(found)})" if there and found else ""
+
+
 def digest_state(state: Mapping[str, Tensor]) -> str:
     """Digest of named tensors: names, types, shapes and bits, in the order of the names."""
     total = hashlib.sha256()

@@ -1,6 +1,7 @@
 """What a person sees: progress bars, notes, errors."""
 
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -20,6 +21,7 @@ from rich.progress import (
 from rich.table import Table
 
 from attnreplace.progress import NullProgress
+from attnreplace_cli.options import naming_run
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -83,7 +85,7 @@ class TerminalProgress:
 
     def note(self, message: str) -> None:
         """A line above the bars."""
-        err.print(escape(message))
+        err.print(escape(naming_run(message, sys.argv)))
 
 
 class _Lines:
@@ -111,7 +113,7 @@ class LineProgress:
 
     def note(self, message: str) -> None:
         """A line."""
-        err.print(escape(message), soft_wrap=True)
+        err.print(escape(naming_run(message, sys.argv)), soft_wrap=True)
 
 
 def progress() -> TerminalProgress | LineProgress | NullProgress:
@@ -197,11 +199,17 @@ def show_text(rows: list[list[str]], title: str) -> None:
     out.print(table)
 
 
-def done(what: str, where: object, then: str = "") -> None:
-    """How every command ends: what there is now, where, and what to run next."""
+def done(what: str, where: object, *then: str) -> None:
+    """How every command ends: what there is now, where, and what could be run next."""
     out.print(f"[bold]{escape(what)}[/bold] {escape(str(where))}", soft_wrap=True)
-    if then:
-        out.print(f"next: {escape(then)}", soft_wrap=True)
+    for index, command in enumerate(then):
+        out.print(f"{'or' if index else 'next'}: {escape(command)}", soft_wrap=True)
+
+
+def error(message: str) -> None:
+    """What went wrong, in one line."""
+    shown = escape(naming_run(message, sys.argv))
+    err.print(f"[bold red]error:[/bold red] {shown}", soft_wrap=True)
 
 
 def _figure(value: float | str) -> str:

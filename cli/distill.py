@@ -85,7 +85,8 @@ def distill(
         mean = sum(errors.values()) / len(errors)
         rows.append([name, f"{record['parameters']:,}", str(len(errors)), f"{mean:.4f}"])
     if not rows:
-        console.done("students of this part:", directory.path / "distill.parts")
+        where = directory.path / "distill.parts"
+        console.done("students of this part:", where, "the other parts; the last joins them all")
         return
     console.show_table(["bundle", "parameters", "layers", "relative error"], rows)
     console.done("students:", directory.students, f"attnreplace eval{run_suffix(run)}")

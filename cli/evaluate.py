@@ -103,7 +103,7 @@ def evaluate(
 
         found = take_apart(directory, config.evaluate, systems, sites=groups, progress=progress)
         console.show_diagnoses(found)
-        console.done("records:", directory.diagnoses, f"{report}, section “{TITLE}”")
+        console.done(f"records, shown in the report under “{TITLE}”:", directory.diagnoses, report)
         return
     records = evaluate_systems(
         directory,

@@ -11,6 +11,7 @@ import typer
 from attnreplace import __version__
 from attnreplace.errors import UserError
 from attnreplace_cli import (
+    console,
     data,
     distill,
     evaluate,
@@ -25,10 +26,12 @@ from attnreplace_cli import (
     translate,
     tune,
 )
-from attnreplace_cli.console import err
 
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 """A full or write-protected disk: the user's to mend, wherever it strikes."""
+
+INTERRUPTED = 130
+"""What typer makes of an interrupt from the keyboard, as a shell does."""
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 """Parameters of glibc's mallopt, from its malloc.h."""
@@ -98,26 +101,19 @@ def main() -> None:
     except UserError as error:
         if "--debug" in sys.argv:
             raise
-        err.print(f"[bold red]error:[/bold red] {_escape(str(error))}", soft_wrap=True)
+        console.error(str(error))
         sys.exit(2)
     except OSError as error:
         if "--debug" in sys.argv or error.errno not in DISK_ERRORS:
             raise
-        err.print(
-            f"[bold red]error:[/bold red] {_escape(str(error))}; mend the disk and repeat the "
-            "command: it goes on from what is there",
-            soft_wrap=True,
+        console.error(
+            f"{error}; mend the disk and repeat the command: it goes on from what is there"
         )
         sys.exit(2)
-    except KeyboardInterrupt:
-        err.print("interrupted; the same command goes on from the last checkpoint")
-        sys.exit(130)
-
-
-def _escape(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            console.err.print("interrupted; the same command goes on from the last checkpoint")
+        raise
 
 
 if __name__ == "__main__":

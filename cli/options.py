@@ -3,7 +3,7 @@
 import dataclasses
 import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 DEFAULT_RUN = Path("runs/default")
 
-RunOption = Annotated[Path, typer.Option("--run", help="The run directory.")]
+RunOption = Annotated[Path, typer.Option("--run", file_okay=False, help="The run directory.")]
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace results of other settings.")
 ]
@@ -141,6 +141,12 @@ BundleOption = Annotated[
     ),
 ]
 
+ADVICE = re.compile(
+    r"`(attnreplace (?:train|extract|distill|tune|search|eval|report)\b"
+    r"(?![^`]*--(?:run|help))[^`]*)`"
+)
+"""A command in a message, of those that work on a run."""
+
 NOT_IN_LAYERS = re.compile(r",(?!\s*\d+(?:-\d+)?\s*(?:[,+]|$))")
 """A comma that separates bundles, not layers of one: what follows is not just a number."""
 
@@ -148,6 +154,19 @@ NOT_IN_LAYERS = re.compile(r",(?!\s*\d+(?:-\d+)?\s*(?:[,+]|$))")
 def run_suffix(run: Path) -> str:
     """How the next command names this run; nothing for the default one."""
     return "" if run == DEFAULT_RUN else f" --run {run}"
+
+
+def naming_run(message: str, arguments: Sequence[str]) -> str:
+    """A message in which the commands that it advises name the run that was asked for.
+
+    Args:
+        message: may hold commands, as `attnreplace train`.
+        arguments: of the program.
+    """
+    joined = "\0".join(arguments)
+    named = re.search(r"\0--run[\0=]([^\0]+)", joined)
+    suffix = run_suffix(Path(named[1])) if named else ""
+    return ADVICE.sub(lambda found: f"`{found[1]}{suffix}`", message)
 
 
 def pretrained_name(value: str | None) -> str | None:
@@ -314,7 +333,8 @@ def configure(
             `default` is the default.
         file: a TOML file.
         stage: the section of a command that runs one stage: its `CHOICES` are made anew.
-        progress: is told what the run keeps for this stage that differs from the defaults.
+        progress: is told what the run keeps for this stage, or for all of them, that differs from
+            the defaults.
 
     Raises:
         UserError: unknown names or values of the wrong type.
@@ -345,8 +365,8 @@ def configure(
                 value = str(value) if isinstance(value, Path) else value
                 values.setdefault(section, {})[name] = value
     config = RunConfig.from_dict(values, "the command line" if file is None else str(file))
-    if stage is not None:
-        _say_kept(run, config, stage, changes.get(stage, {}), progress)
+    for section in [stage] if stage else [] if file else CHOICES:
+        _say_kept(run, config, section, changes.get(section, {}), progress)
     return config
 
 
@@ -368,8 +388,8 @@ def _say_kept(
     ]
     if kept:
         progress.note(
-            f"as before in {run.config_path}: {', '.join(kept)} "
-            f"(--set {stage}.FIELD=default takes it back)"
+            f"{stage}, as before in {run.config_path}: {', '.join(kept)} "
+            f"(for the defaults: --set {stage}.{kept[0].split()[0]}=default)"
         )
 
 
@@ -382,6 +402,11 @@ def _start_anew(values: dict[str, Any], changes: dict[str, dict[str, Any]]) -> N
     if task != values["data"]["task"]:
         data = {"task": task, "seed": values["data"]["seed"]}
         values |= RunConfig.from_dict({"data": data, "training": seed}).to_dict()
+    if task == "translation" and "model" in changes.get("teacher", {}):
+        raise UserError(
+            "--model names a teacher of another task than translation; say which, as in --task "
+            "image, or name a --preset"
+        )
     named = [name for name in WHICH_TEACHER if name in changes.get("teacher", {})]
     if len(named) > 1:
         raise UserError(f"{' and '.join(named)} name different teachers; give one of them")

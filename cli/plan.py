@@ -62,7 +62,7 @@ def plan(
 
     Example: attnreplace plan --corpus iwslt2017 --teacher paper --sites all --method alr --size m
     """
-    console.progress()
+    progress = console.progress()
     from attnreplace.planning.machine import get_machine, measure_machine
     from attnreplace.planning.tables import check_table, machines_table
     from attnreplace.rundir import RunDir
@@ -87,7 +87,10 @@ def plan(
         "distill": students.distill,
     }
     # Without a run the base are the defaults: what this path has not got is a configuration.
-    resolved = configure(RunDir(run or Path(os.devnull)), options, assignments, config)
+    base = RunDir(run or Path(os.devnull))
+    if run is not None and not base.config_path.is_file():
+        raise UserError(f"there is no run in {run}: it has no {base.config_path.name}")
+    resolved = configure(base, options, assignments, config, progress=progress)
     plans = [_plan(resolved, run, teacher, each) for each in machines]
     if len(plans) > 1:
         _show_table(machines_table(plans), markdown)

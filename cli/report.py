@@ -43,4 +43,4 @@ def report(
     page = write_report(RunDir(run), others)
     if publish is not None:
         console.done("records and table:", publish_records(RunDir(run), publish, others))
-    console.done("report:", page)
+    console.done("report:", page, f"open {page} in a browser")

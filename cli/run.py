@@ -20,6 +20,7 @@ from attnreplace_cli.options import (
     TaskOption,
     configure,
     pretrained_name,
+    run_suffix,
     takes_grid,
 )
 
@@ -68,8 +69,11 @@ def run(
         },
         assignments,
         config,
+        progress=progress,
     )
     report = run_all(target, resolved, overwrite=overwrite, progress=progress)
     console.show_results(load_records(target.results))
-    also = ", or `attnreplace translate TEXT`" if resolved.data.task == "translation" else ""
-    console.done("report:", report, f"open {report} in a browser{also}")
+    then = [f"open {report} in a browser"]
+    if resolved.data.task == "translation":
+        then.append(f"attnreplace translate TEXT{run_suffix(directory)}")
+    console.done("report:", report, *then)

@@ -80,9 +80,6 @@ def search(
     console.done("spliced model:", path.with_suffix(""))
     console.done("configuration:", path.with_suffix(".toml"))
     suffix = run_suffix(run)
-    console.done(
-        "search:",
-        path,
-        f"attnreplace eval --bundle {found.chosen.system}{suffix}, "
-        f"`attnreplace tune` with the same options, or attnreplace report{suffix}",
-    )
+    with_it = f" --bundle {found.chosen.system}{suffix}"
+    next_commands = [f"attnreplace {one}{with_it}" for one in ("eval", "tune")]
+    console.done("search:", path, *next_commands, f"attnreplace report{suffix}")

@@ -38,6 +38,10 @@ def translate(
 
     directory = RunDir(run)
     teacher = load_teacher(directory.teacher)
+    if (task := directory.config().data.task) != "translation":
+        raise UserError(
+            f"the teacher in {directory.teacher} is of the task {task}: no translations"
+        )
     sentences = text or [line.rstrip("\n") for line in sys.stdin]
     if not sentences:
         raise UserError("nothing to translate; give a sentence, or lines on the input")

@@ -3,10 +3,11 @@
 import dataclasses
 from collections.abc import Iterator, Mapping
 from functools import partial
+from typing import Any
 
 from attnreplace.activations.source import ActivationSource
 from attnreplace.activations.store import ActivationStore
-from attnreplace.digest import digest_json
+from attnreplace.digest import differing, digest_json
 from attnreplace.distill.config import DistillConfig
 from attnreplace.distill.cuts import Cut
 from attnreplace.distill.parts import Parts, history
@@ -239,10 +240,27 @@ class _Distillation:
             self.progress.note(f"{path} is damaged: its students are trained again")
         if (path / "config.json").is_file() and not overwrite:
             raise UserError(
-                f"{path} holds students of other settings or another teacher; "
-                "add --overwrite to replace them"
+                f"{path} holds students of other settings or another teacher"
+                f"{self._differences(bundle)}; add --overwrite to replace them"
             )
         return False
+
+    def _differences(self, bundle: BundleConfig) -> str:
+        """What tells a finished bundle of that name from the one that is wanted."""
+        path = self.run.students / bundle.name / "config.json"
+        found = read_json(path, dict)
+        training, there = found.get("training", {}), BundleConfig.from_json(found, str(path))
+
+        def shown(one: BundleConfig, settings: dict[str, Any], rate: float) -> dict[str, Any]:
+            shape = dataclasses.asdict(next(iter(one.students.values())))
+            sites = ", ".join(one.students)
+            return settings | {"learning_rate": rate} | shape | {"seed": one.seed, "sites": sites}
+
+        rate = self._rate(bundle)
+        return differing(
+            shown(there, training.get("settings", {}), training.get("learning_rate", rate)),
+            shown(bundle, self.settings, rate),
+        )
 
     def _assemble(self, missing: Mapping[str, BundleConfig], ours: list[Order]) -> None:
         """Write every bundle whose students are all there."""

@@ -135,7 +135,8 @@ def without_seed(name: str, seed: int | None) -> str:
 def _part(text: str, configs: Mapping[str, BundleConfig]) -> Chosen:
     name, colon, layers = (piece.strip() for piece in text.partition(":"))
     if name not in configs:
-        raise UserError(f"unknown bundle {name!r}; valid: {', '.join(configs) or 'none yet'}")
+        valid = ", ".join(configs) or "none yet; `attnreplace distill` makes them"
+        raise UserError(f"unknown bundle {name!r}; valid: {valid}")
     config = configs[name]
     if colon and not layers:
         raise UserError(f"{text!r} names no layers; write it as {name}:0-2,4, or as {name}")

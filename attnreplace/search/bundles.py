@@ -27,7 +27,8 @@ def bundles_to_choose_from(
     there = {name: load_bundle_config(run.students / name) for name in run.bundles()}
     for name in config.bundles:
         if name not in there:
-            raise UserError(f"unknown bundle {name!r}; valid: {', '.join(there) or 'none yet'}")
+            valid = ", ".join(there) or "none yet; `attnreplace distill` makes them"
+            raise UserError(f"unknown bundle {name!r}; valid: {valid}")
     every = {}
     for name, bundle in there.items():
         if bundle.teacher_digest != teacher.digest:

@@ -8,6 +8,7 @@ import torch
 from accelerate import PartialState
 
 from attnreplace.data.corpora import AnyCorpus, DataConfig, load_corpus
+from attnreplace.digest import differing
 from attnreplace.errors import UserError
 from attnreplace.locks import only_one
 from attnreplace.progress import NullProgress, Progress
@@ -88,14 +89,17 @@ def _train(
         for device in (state.device, torch.device("cpu"), torch.device("cuda"))
     )
     done = run.teacher / "training.json"
-    if done.is_file() and read_json(done, dict).get("inputs_digest") in elsewhere:
+    there = read_json(done, dict) if done.is_file() else {}
+    if there.get("inputs_digest") in elsewhere:
         run.update_config(data=data, teacher=teacher, training=training)
         clear(run, elsewhere)
         progress.note(f"the teacher in {run.teacher} is finished: nothing to do")
         return load_teacher(run.teacher)
+    config = {"teacher": without_none(teacher), "training": without_none(training)}
     if run.teacher.exists() and not overwrite:
+        differences = differing(_settings(there), _settings({"config": config}))
         raise UserError(
-            f"{run.teacher} holds a teacher of other settings or data; "
+            f"{run.teacher} holds a teacher of other settings or data{differences}; "
             "add --overwrite to replace it, or choose another --run"
         )
     if not overwrite:
@@ -106,7 +110,7 @@ def _train(
         "schema": "attnreplace.training/1",
         "inputs_digest": inputs,
         "corpus": _corpus_record(corpus),
-        "config": {"teacher": without_none(teacher), "training": without_none(training)},
+        "config": config,
         "versions": versions(),
     }
     if source is not None:
@@ -154,6 +158,11 @@ def _write(run: RunDir, learner: Learner, loop: TrainingLoop, record: dict[str, 
         **loop.record(),
     }
     write_teacher(run, loop.model, learner.reader, record, record["inputs_digest"])
+
+
+def _settings(record: dict[str, Any]) -> dict[str, Any]:
+    """What a record of a training says of its settings, by name."""
+    return {k: v for section in record.get("config", {}).values() for k, v in section.items()}
 
 
 def _corpus_record(corpus: AnyCorpus) -> dict[str, Any]:

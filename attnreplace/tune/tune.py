@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from attnreplace.checkpoint import load_state
 from attnreplace.data.corpora import AnyCorpus
 from attnreplace.data.corpus import Corpus
-from attnreplace.digest import digest_json
+from attnreplace.digest import differing, digest_json
 from attnreplace.errors import UserError
 from attnreplace.evaluate.scorers.classification import class_columns
 from attnreplace.evaluate.specs import Chosen, bundle_parts, canonical, choose
@@ -152,9 +152,11 @@ class _Tuning:
             return self.folder
         begun = checkpoint.exists() and load_state(checkpoint)["inputs_digest"] != inputs
         if (self.folder.exists() or begun) and not overwrite:
+            there = read_json(record, dict).get("config", {}) if record.is_file() else {}
+            differences = differing(there, asdict(self.config))
             raise UserError(
-                f"{self.folder if self.folder.exists() else checkpoint} is of other settings; add "
-                "--overwrite to replace it, or choose another --name"
+                f"{self.folder if self.folder.exists() else checkpoint} is of other settings"
+                f"{differences}; add --overwrite to replace it, or choose another --name"
             )
         if self.state.is_main_process:
             self.run.update_config(tune=self.config)

@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from attnreplace.data.config import DataConfig
 from attnreplace_cli.main import main
 from attnreplace_cli.options import bundles
 
@@ -323,6 +324,27 @@ def test_over_long_sentence(cli, run_copy):
     line = "Der Hund und die Katze " * 12
     code, _, err = cli("translate", line, "--beam", "1", "--run", run_copy.path)
     assert code == 0 and "teacher's attention" in err
+
+
+def test_advice_names_the_run(cli, run_copy, tmp_path):
+    where = tmp_path / "none"
+    assert fails(cli("eval", "--run", where), f"run `attnreplace train --run {where}` first")
+    assert fails(cli("plan", "--run", where), f"there is no run in {where}")
+    assert fails(cli("eval", "--bundle", "a", "--run", run_copy.path), "`attnreplace distill --run")
+    run_copy.update_config(data=DataConfig(task="mlm"))
+    assert fails(cli("translate", "ein Hund", "--run", run_copy.path), "is of the task mlm")
+
+
+class InterruptedInput:
+    def __iter__(self):
+        raise KeyboardInterrupt
+
+
+def test_an_interrupt_is_a_line(cli, run_copy, monkeypatch):
+    monkeypatch.setattr("sys.stdin", InterruptedInput())
+    code, _, err = cli("translate", "--run", run_copy.path)
+    assert code == 130
+    assert err.strip() == "interrupted; the same command goes on from the last checkpoint"
 
 
 def test_debug_shows_the_traceback(cli, tmp_path):

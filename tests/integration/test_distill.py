@@ -211,7 +211,7 @@ def test_finished_is_kept_and_other_settings_are_refused(run_copy):
     distill(run_copy, config)
     before = weights(run_copy, "alrr-xs")
     distill(run_copy, config)
-    with pytest.raises(UserError, match="other settings or another teacher; add --overwrite"):
+    with pytest.raises(UserError, match=r"teacher \(seed 0 there, 1 wanted\); add --overwrite"):
         distill(run_copy, dataclasses.replace(config, seed=1))
     assert same(weights(run_copy, "alrr-xs"), before)
     distill(run_copy, dataclasses.replace(config, seed=1), overwrite=True)
@@ -339,7 +339,7 @@ def test_students_of_another_shape_are_other_students(run_copy):
     assert checkpoint.read_bytes() == before and run_copy.config().distill == config
     distill(run_copy, wider, overwrite=True)
     assert load_bundle_config(run_copy.students / "alr-xs").positions == 46
-    with pytest.raises(UserError, match="other settings or another teacher; add --overwrite"):
+    with pytest.raises(UserError, match=r"\(positions 46 there, 45 wanted\); add --overwrite"):
         distill(run_copy, config)
     distill(run_copy, config, overwrite=True)
     assert load_bundle_config(run_copy.students / "alr-xs").positions == 45
@@ -390,7 +390,7 @@ def test_students_at_another_rate_of_the_recipe_are_other_students(run_copy, mon
     record = read_json(path)
     assert record["training"]["learning_rate"] == 4e-3
     write_json(path, record | {"training": record["training"] | {"learning_rate": 2e-3}})
-    with pytest.raises(UserError, match="other settings or another teacher; add --overwrite"):
+    with pytest.raises(UserError, match=r"\(learning_rate 0.002 there, 0.004 wanted\); add"):
         distill(run_copy, one)
 
 

@@ -88,7 +88,8 @@ def test_finished_is_kept_and_other_settings_are_refused(run_copy):
     before = weights(run_copy)
     train(run_copy, DATA, TEACHER, TRAINING)
     other = dataclasses.replace(TRAINING, epochs=1, seed=1)
-    with pytest.raises(UserError, match="other settings or data; add --overwrite"):
+    differences = r"\(epochs \d+ there, 1 wanted; seed 0 there, 1 wanted\)"
+    with pytest.raises(UserError, match=f"other settings or data {differences}; add --overwrite"):
         train(run_copy, DATA, TEACHER, other)
     assert same(weights(run_copy), before)
     train(run_copy, DATA, TEACHER, other, overwrite=True)

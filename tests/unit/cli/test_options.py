@@ -13,6 +13,7 @@ from attnreplace_cli.options import (
     Grid,
     configure,
     families,
+    naming_run,
     takes_grid,
 )
 
@@ -45,15 +46,42 @@ def test_what_a_run_keeps_for_a_stage_is_said(tmp_path, notes):
     configure(run, {"distill": {"epochs": 9}}, stage="distill", progress=notes)
     configure(run, {}, ["distill.epochs=9"], stage="distill", progress=notes)
     configure(run, {"tune": {"epochs": 2}}, stage="tune", progress=notes)
-    where, how = f"as before in {run.config_path}", "(--set distill.FIELD=default takes it back)"
-    told = f"{where}: precision bf16 {how}"
-    assert notes.said == [f"{where}: epochs 7, precision bf16 {how}", told, told]
+    where = f"distill, as before in {run.config_path}"
+    told = f"{where}: precision bf16 (for the defaults: --set distill.precision=default)"
+    assert notes.said == [
+        f"{where}: epochs 7, precision bf16 (for the defaults: --set distill.epochs=default)",
+        told,
+        told,
+    ]
     back = ["distill.epochs=default", "distill.precision=default", "distill.learning_rate=default"]
     found = configure(run, {}, back, stage="distill", progress=notes).distill
     assert found == DistillConfig() and len(notes.said) == 3
     with pytest.raises(UserError, match="epoch"):
         configure(run, {}, ["distill.epoch=default"], stage="distill", progress=notes)
     assert len(notes.said) == 3
+    # What repeats the whole run also keeps what its last commands worked on.
+    configure(run, {"distill": {"epochs": 9}}, progress=notes)
+    assert notes.said[3].startswith(f"{where}: sites ['cross'], precision bf16, seeds 3 (")
+
+
+@pytest.mark.parametrize("run", [["--run", "runs/a"], ["--run=runs/a", "--beam", "4"]])
+def test_advice_names_the_run_that_was_asked_for(run):
+    message = "run `attnreplace train` first, or `attnreplace extract --sites all`"
+    named = message.replace("train`", "train --run runs/a`").replace("all`", "all --run runs/a`")
+    arguments = ["attnreplace", "eval", *run]
+    assert naming_run(message, arguments) == named
+    assert naming_run(message, ["attnreplace", "eval"]) == message
+    assert naming_run(message, ["attnreplace", "eval", "--run", "runs/default"]) == message
+    for command in ("data list", "distill --help", "eval --run runs/b"):
+        advice = f"see `attnreplace {command}`"
+        assert naming_run(advice, arguments) == advice
+
+
+def test_a_model_of_another_task_needs_that_task(tmp_path):
+    with pytest.raises(UserError, match=r"--model names a teacher of another task .* --task image"):
+        configure(RunDir(tmp_path), {"teacher": {"model": "vit"}})
+    images = configure(RunDir(tmp_path), {"data": {"task": "image"}, "teacher": {"model": "vit"}})
+    assert images.data.task == "image"
 
 
 def test_a_command_takes_every_option_that_names_students():
