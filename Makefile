@@ -9,7 +9,9 @@ BIN := .venv/bin
 
 demo: .venv/installed
 	$(BIN)/attnreplace run --run runs/demo --pair en-de --set training.validation_sentences=100 \
-		--set distill.epochs=2 --set "evaluate.beams=[1]" --set 'evaluate.test_sets=["test"]'
+		--method all --size xs,m --family shallow_ff --sites encoder --set distill.epochs=2 \
+		--set "evaluate.beams=[1]" --set 'evaluate.test_sets=["test"]'
+	@echo 'the program is in .venv/bin; to call it by its name: . $(BIN)/activate'
 
 test: .venv/installed
 	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 2
@@ -30,7 +32,7 @@ lint: .venv/installed
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet $(TORCH)
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
-	# An oracle for the tests, without torchvision, which has to match torch's build.
+# timm is an oracle for the tests; without torchvision, which has to match torch's build.
 	$(BIN)/python -m pip install --quiet --no-deps "timm>=1.0.20"
 	touch $@
 

@@ -1,4 +1,4 @@
-"""Generation: a decoder with O(h) state against the teacher's cache of keys and values.
+"""Generation: O(h) state against a cache of keys and values.
 
 The teacher keeps a key and a value for every token of every layer. A replaced self-attention layer
 keeps one projection and its moments, a replaced cross-attention layer the memory's share of it.

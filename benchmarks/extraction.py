@@ -1,4 +1,4 @@
-"""Extraction against the teacher's bare forward pass over the same sentences, in time and bytes.
+"""Extraction against a bare forward pass, in time and bytes.
 
 The bare pass has its model, its token ids and its batches ready. Extraction starts from files and
 ends with a store that is on the disk and checked.

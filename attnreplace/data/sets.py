@@ -1,4 +1,4 @@
-"""Out of the sets that a source has: which one trains, which validates, which ones test."""
+"""Which of the sets of a source train, validate and test."""
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping

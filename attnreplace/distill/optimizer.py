@@ -1,4 +1,4 @@
-"""AdamW that takes the gradients of large weights while they are being made."""
+"""AdamW that takes gradients of large weights as they are made."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager

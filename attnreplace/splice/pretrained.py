@@ -1,4 +1,4 @@
-"""Read back the folders that `save_pretrained` of a spliced model writes."""
+"""Read back what `save_pretrained` of a spliced model writes."""
 
 from pathlib import Path
 
