@@ -49,7 +49,8 @@ def evaluate(
     """Evaluate the teacher, its students and the baselines into `run.results`.
 
     The teacher is loaded once, each system is built once and freed before the next. A record
-    whose inputs are unchanged is kept as it is.
+    whose inputs are unchanged is kept as it is: with its cost where none is asked for, and without
+    being scored again where a cost is all that it lacks.
 
     Args:
         run: holds the teacher and the bundles.
@@ -107,38 +108,39 @@ class _Stage:
         """The records of one system on all test sets."""
         name = candidate.system["name"]
         pairs = [(test_set, scorer) for test_set in self.test_sets for scorer in self.scorers]
-        before = [
-            finished(
-                self._path(name, test_set, scorer),
-                self._inputs(candidate, test_set, scorer),
-                scorer.beside,
-            )
-            for test_set, scorer in pairs
-        ]
+        before = [self._before(candidate, *pair) for pair in pairs]
         kept = [record for record in before if record]
         if kept:
             progress.note(f"{name}: {len(kept)} of {len(before)} records are up to date and kept")
-        if not self.setup.config.cost:
-            cost, measure = kept[0]["cost"] if kept else None, False
-        else:
+        cost, measure = None, False
+        if self.setup.config.cost:
             cost = next((r["cost"] for r in kept if self._is_comparable(r)), None)
             measure = self.remeasure or cost is None
         if len(kept) == len(before) and not measure:
             records = zip(pairs, kept, strict=True)
-            return [
-                self._with_cost(record, self._path(name, *pair), cost) for pair, record in records
-            ]
+            return [self._with_cost(record, candidate, *pair, cost) for pair, record in records]
         model = candidate.build()
         # Measured once, so that all records of a system show the same cost.
         if measure:
             with progress.task(f"{name}, cost", None):
                 cost = self._cost(candidate, model)
         return [
-            self._with_cost(record, self._path(name, *pair), cost)
+            self._with_cost(record, candidate, *pair, cost)
             if record
             else self._evaluate_on(candidate, model, *pair, cost, progress)
             for pair, record in zip(pairs, before, strict=True)
         ]
+
+    def _before(self, candidate: Candidate, test_set: str, scorer: Scorer) -> Record | None:
+        """The record that is there, if its scores are those that are wanted.
+
+        Where cost is wanted it may lack one, which is then measured alone. Where none is, it may
+        have that of any device.
+        """
+        devices = {None, self._cost_device} if self.setup.config.cost else {None, "cpu", "cuda"}
+        inputs = {self._inputs(candidate, test_set, scorer, device) for device in devices}
+        path = self._path(candidate.system["name"], test_set, scorer)
+        return finished(path, inputs, scorer.beside)
 
     def _evaluate_on(
         self,
@@ -167,7 +169,7 @@ class _Stage:
                 "recipe": candidate.recipe,
                 "seed": candidate.seed,
                 "digests": self._digests(candidate, test_set),
-                "inputs_digest": self._inputs(candidate, test_set, scorer),
+                "inputs_digest": self._inputs(candidate, test_set, scorer, self._cost_device),
                 "versions": versions(),
                 "created": datetime.now(UTC).isoformat(timespec="seconds"),
             },
@@ -176,11 +178,19 @@ class _Stage:
         write_record(path, record, outcome.lines, scorer.beside)
         return record
 
-    def _with_cost(self, record: Record, path: Path, cost: Cost | None) -> Record:
-        """A record that is kept, with its cost measured anew."""
+    def _with_cost(
+        self,
+        record: Record,
+        candidate: Candidate,
+        test_set: str,
+        scorer: Scorer,
+        cost: Cost | None,
+    ) -> Record:
+        """A record that is kept, with its system's cost where cost is wanted."""
         if cost is not None and record["cost"] != cost:
             record["cost"] = cost
-            write_json(path, record)
+            record["inputs_digest"] = self._inputs(candidate, test_set, scorer, self._cost_device)
+            write_json(self._path(candidate.system["name"], test_set, scorer), record)
         return record
 
     def _cost(self, candidate: Candidate, model: PreTrainedModel) -> Cost:
@@ -202,9 +212,15 @@ class _Stage:
     def _digests(self, candidate: Candidate, test_set: str) -> Digests:
         return digests_of(self.setup.teacher, self.setup.corpus, test_set, candidate.bundle)
 
-    def _inputs(self, candidate: Candidate, test_set: str, scorer: Scorer) -> str:
+    @property
+    def _cost_device(self) -> str | None:
+        """What cost is measured on; None where it is not wanted."""
+        return self.setup.teacher.model.device.type if self.setup.config.cost else None
+
+    def _inputs(
+        self, candidate: Candidate, test_set: str, scorer: Scorer, cost_device: str | None
+    ) -> str:
         """Digest of all that decides a record, its versions and the batches left aside."""
-        device = self.setup.teacher.model.device.type
         return digest_json(
             {
                 "schema": SCHEMA,
@@ -212,7 +228,7 @@ class _Stage:
                 "shapes": candidate.shapes,
                 "seed": candidate.seed,
                 "digests": self._digests(candidate, test_set),
-                "cost": device if self.setup.config.cost else None,
+                "cost": cost_device,
                 **scorer.inputs(candidate),
             }
         )

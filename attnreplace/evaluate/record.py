@@ -274,13 +274,13 @@ def write_record(
     write_json(path, record)
 
 
-def finished(path: Path, inputs_digest: str, what: str = TRANSLATIONS) -> Record | None:
-    """The record at `path` if it was made from the same inputs and is complete, else None."""
+def finished(path: Path, inputs_digests: set[str], what: str = TRANSLATIONS) -> Record | None:
+    """The record at `path` if it was made from one of these inputs and is complete, else None."""
     beside = examples_path(path, what)
     if not path.is_file() or not beside.is_file():
         return None
     record: Record = read_json(path, dict)
-    same = record.get("inputs_digest") == inputs_digest
+    same = record.get("inputs_digest") in inputs_digests
     return record if same and _lines(beside) == record["sentences"] else None
 
 

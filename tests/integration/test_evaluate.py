@@ -361,13 +361,78 @@ def test_cost_asked_for_later_is_measured_later(
     run: RunDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hurry(monkeypatch)
-    [record] = evaluate(run, EvalConfig([1], ["test"], baselines=False, cost=False))
-    assert record["cost"] is None
-    [measured] = evaluate(run, EvalConfig([1], ["test"], baselines=False))
-    assert measured["cost"] is not None
+    add_bundle(run, "alr", "s")
+    free = EvalConfig([1], ["test"], baselines=False, cost=False)
+    before = evaluate(run, free)
+    assert [record["cost"] for record in before] == [None] * 2
+    texts = translated(run)
+
+    log, costly = Log(), dataclasses.replace(free, cost=True)
+    measured = evaluate(run, costly, progress=log)
+    # Nothing is translated again.
+    assert list(log.tasks) == ["teacher, cost", "alr-s, cost", "significance"]
+    assert translated(run) == texts
+    other = {"cost": None, "inputs_digest": "", "significance": None}
+    for old, new in zip(before, measured, strict=True):
+        assert new["cost"] is not None
+        assert old | other == new | other
+        name = new["system"]["name"]
+        assert read_json(record_path(run.results, name, "test", "beam1")) == new
+    assert [new["significance"]["p"] for new in measured[1:]] == [before[1]["significance"]["p"]]
+
+    # Such a record is as good as one that was made with its cost.
+    log = Log()
+    assert evaluate(run, costly, progress=log) == measured
+    assert log.tasks == {}
     # What was measured stays when another beam width joins.
-    both = evaluate(run, EvalConfig([1, 2], ["test"], baselines=False))
-    assert [r["cost"] for r in both] == [measured["cost"]] * 2
+    both = evaluate(run, dataclasses.replace(costly, beams=[1, 2]))
+    assert [r["cost"] for r in both] == [r["cost"] for r in measured for _ in range(2)]
+
+
+def test_what_was_measured_stays_where_no_cost_is_asked_for(
+    run: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hurry(monkeypatch)
+    add_bundle(run, "alr", "s")
+    costly = EvalConfig([1], ["test"], baselines=False)
+    measured = evaluate(run, costly)
+    before = {path: path.stat().st_mtime_ns for path in run.results.iterdir()}
+    free, log = dataclasses.replace(costly, cost=False), Log()
+    assert evaluate(run, free, progress=log) == measured
+    assert evaluate(run, costly, progress=log) == measured
+    assert {path: path.stat().st_mtime_ns for path in run.results.iterdir()} == before
+    assert log.tasks == {}
+
+    # Another beam width is translated, and no more than that is made without a cost.
+    log = Log()
+    records = evaluate(run, dataclasses.replace(free, beams=[1, 2]), progress=log)
+    assert list(log.tasks) == ["teacher, test, beam 2", "alr-s, test, beam 2", "significance"]
+    assert [records[0], records[2]] == measured
+    assert [records[1]["cost"], records[3]["cost"]] == [None] * 2
+    # It takes over the cost that there is.
+    records = evaluate(run, dataclasses.replace(costly, beams=[1, 2]), progress=(log := Log()))
+    assert list(log.tasks) == ["significance"]
+    assert [r["cost"] for r in records] == [r["cost"] for r in measured for _ in range(2)]
+
+
+def test_a_cost_of_another_device_stays_where_none_is_asked_for(
+    run: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hurry(monkeypatch)
+    costly = EvalConfig([1], ["test"], baselines=False)
+    [record] = evaluate(run, costly)
+    assert record["inputs_digest"] == teacher_inputs(record, "cpu") and record["cost"]
+    record["inputs_digest"] = teacher_inputs(record, "cuda")
+    record["cost"]["device"] = "some GPU"
+    write_json(record_path(run.results, "teacher", "test", "beam1"), record)
+    assert evaluate(run, dataclasses.replace(costly, cost=False)) == [record]
+    [anew] = evaluate(run, costly)
+    assert anew["cost"] is not None and anew["cost"]["device"] == "cpu"
+
+
+def translated(run: RunDir) -> dict[Path, int]:
+    """When the translations of a run were written."""
+    return {path: path.stat().st_mtime_ns for path in run.results.glob("*.jsonl")}
 
 
 @pytest.mark.parametrize("policy", ["truncate", "teacher"])
@@ -708,17 +773,22 @@ def test_forced_tokens_are_inputs_of_a_record(run: RunDir) -> None:
     # A teacher that forces nothing has the digest it always had.
     write_json(path, plain)
     [again] = evaluate(run, config)
-    assert again["inputs_digest"] == first["inputs_digest"] == digest_json(
+    assert again["inputs_digest"] == first["inputs_digest"] == teacher_inputs(first, None)
+
+
+def teacher_inputs(record: Record, device: str | None) -> str:
+    """Digest of what decides a teacher's greedy translations, and of what cost is measured on."""
+    return digest_json(
         {
             "schema": "attnreplace.result/1",
-            "system": {k: first["system"][k] for k in (  # type: ignore[literal-required]
+            "system": {k: record["system"][k] for k in (  # type: ignore[literal-required]
                 "kind", "name", "label", "method", "family", "size", "sites"
             )},
             "shapes": None,
             "seed": None,
-            "digests": first["digests"],
-            "decoding": [1, first["decoding"]["max_new_tokens"], "truncate", LIMIT],
-            "cost": None,
+            "digests": record["digests"],
+            "decoding": [1, record["decoding"]["max_new_tokens"], "truncate", LIMIT],
+            "cost": device,
         }
     )  # fmt: skip
 

@@ -30,7 +30,7 @@ def test_a_record_comes_back_and_its_text_lies_beside_it(tmp_path: Path) -> None
         {"source": "", "reference": "e", "hypothesis": ""},
     ]
     write_record(path, record(sentences=2), lines)
-    assert finished(path, "abc") == record(sentences=2)
+    assert finished(path, {"abc"}) == record(sentences=2)
     written = examples_path(path).read_text(encoding="utf-8").splitlines()
     assert [json.loads(line) for line in written] == lines
     assert examples_path(path).name == "alrr-m.test.2016.beam5.translations.jsonl"
@@ -52,14 +52,15 @@ def test_names_of_files_suit_file_systems(tmp_path: Path) -> None:
 
 def test_other_inputs_or_missing_files_are_not_finished(tmp_path: Path) -> None:
     path = record_path(tmp_path, "teacher", "test", "beam1")
-    assert finished(path, "abc") is None
+    assert finished(path, {"abc"}) is None
     write_record(path, record(), [{"prediction": 1}])
-    assert finished(path, "abc") is not None
-    assert finished(path, "abd") is None
+    assert finished(path, {"abc"}) is not None
+    assert finished(path, {"abd", "abe"}) is None
+    assert finished(path, {"abd", "abc"}) is not None
     os.truncate(examples_path(path), 10)
-    assert finished(path, "abc") is None
+    assert finished(path, {"abc"}) is None
     examples_path(path).unlink()
-    assert finished(path, "abc") is None
+    assert finished(path, {"abc"}) is None
 
 
 def test_two_processes_may_write_one_record(tmp_path: Path) -> None:
@@ -70,7 +71,7 @@ def test_two_processes_may_write_one_record(tmp_path: Path) -> None:
         write_record(path, record(by="the quick one"), [{"hypothesis": "quick"}])
 
     write_record(path, record(by="the slow one"), lines())
-    assert finished(path, "abc") == record(by="the slow one")
+    assert finished(path, {"abc"}) == record(by="the slow one")
     assert "slow" in examples_path(path).read_text(encoding="utf-8")
     assert len(list(tmp_path.iterdir())) == 2
 
