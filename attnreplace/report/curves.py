@@ -12,7 +12,7 @@ from attnreplace.report.metrics import Measure
 from attnreplace.report.numbers import error
 from attnreplace.report.palette import LIGHT, Series, Styles
 from attnreplace.report.scopes import Scope
-from attnreplace.report.training import BundleTraining, TeacherEpoch
+from attnreplace.report.training import BundleTraining, TeacherEpoch, bundle_labels
 
 
 def teacher_chart(history: Sequence[TeacherEpoch]) -> Chart | None:
@@ -90,7 +90,8 @@ def students_chart(trainings: Sequence[BundleTraining], styles: Styles) -> Chart
                 axes.set_xlabel("epoch", labelpad=6)
         return figure
 
-    ends = [f"{training.name} {error(training.history[-1][1])}" for training in trainings]
+    labels = bundle_labels(trainings)
+    ends = [f"{labels[one.name]} {error(one.history[-1][1])}" for one in trainings]
     return Chart(
         "students_training",
         "The students",

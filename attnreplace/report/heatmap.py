@@ -1,6 +1,7 @@
 """The students' error layer by layer."""
 
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Collection, Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -8,6 +9,9 @@ from matplotlib.figure import Figure
 from attnreplace.report.canvas import SMALL, Chart, add_axes, new_figure, title
 from attnreplace.report.numbers import error
 from attnreplace.report.palette import LIGHT
+
+LETTER = 6.6
+"""The width of a letter of a label, in pixels, a little more than most have."""
 
 
 def errors_chart(errors: Mapping[str, Mapping[str, float]]) -> Chart | None:
@@ -22,12 +26,13 @@ def errors_chart(errors: Mapping[str, Mapping[str, float]]) -> Chart | None:
     worst = max(value for row in errors.values() for value in row.values())
 
     def draw(width: int) -> Figure:
-        row, top, gap = 24, 44, 14
-        left = min(14 + 6.6 * max(map(len, errors)), 0.4 * width)
+        top, gap = 44, 14
+        left = min(14 + LETTER * max(map(len, errors)), 0.4 * width)
         cell = (width - left - gap * len(stacks)) / sum(map(len, layers.values()))
         # Side by side only where the rows are the same bundles.
         beside = cell >= 34 and len({tuple(shown) for shown in rows.values()}) == 1
-        blocks = [row * len(rows[stack]) for stack in stacks]
+        lines = {stack: [_wrapped(label, left) for label in rows[stack]] for stack in stacks}
+        blocks = [_row_height(lines[stack]) * len(rows[stack]) for stack in stacks]
         parts = [block + top + gap for block in blocks]
         height = max(parts) if beside else sum(parts)
         figure = new_figure(width, height)
@@ -35,7 +40,8 @@ def errors_chart(errors: Mapping[str, Mapping[str, float]]) -> Chart | None:
         for i, (stack, block) in enumerate(zip(stacks, blocks, strict=True)):
             end = start + cell * len(layers[stack]) if beside else width - 2
             axes = add_axes(figure, start, height - above - block, width - end, above)
-            _heat(axes, stack, layers[stack], rows[stack], worst, names=not beside or i == 0)
+            names = lines[stack] if not beside or i == 0 else [""] * len(lines[stack])
+            _heat(axes, stack, layers[stack], rows[stack].values(), worst, names)
             start, above = (end + gap, above) if beside else (start, above + block + top + gap)
         return figure
 
@@ -55,15 +61,15 @@ def _heat(
     axes: Axes,
     stack: str,
     layers: Sequence[int],
-    errors: Mapping[str, Mapping[str, float]],
+    errors: Collection[Mapping[str, float]],
     worst: float,
-    names: bool,
+    names: Sequence[str],
 ) -> None:
     """One stack's part of the heat map: a row a bundle, a column a layer.
 
     `worst` has the full colour.
     """
-    for y, row in enumerate(errors.values()):
+    for y, row in enumerate(errors):
         for x, layer in enumerate(layers):
             value = row.get(f"{stack}.{layer}")
             if value is None:
@@ -76,10 +82,20 @@ def _heat(
     axes.set_ylim(len(errors) - 0.5, -0.5)
     axes.set_xticks(range(len(layers)), [str(layer) for layer in layers])
     axes.xaxis.tick_top()
-    axes.set_yticks(range(len(errors)), list(errors) if names else [""] * len(errors))
+    axes.set_yticks(range(len(errors)), names)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
     title(axes, f"{stack.replace('.', ' ')}-attention, layer", y=24)
+
+
+def _wrapped(label: str, room: float) -> str:
+    """A label in lines that fit into so many pixels beside the axes."""
+    return textwrap.fill(label, max(12, int((room - 14) / LETTER)))
+
+
+def _row_height(labels: Sequence[str]) -> float:
+    """The height of the rows of a stack: that of the label with the most lines."""
+    return max(24.0, 10 + 13 * max(label.count("\n") + 1 for label in labels))
 
 
 def _rows(errors: Mapping[str, Mapping[str, float]], stack: str) -> dict[str, Mapping[str, float]]:

@@ -23,6 +23,7 @@ from attnreplace.report.search_chart import search_chart
 from attnreplace.report.selection import headline_results, join_seeds, of_kind
 from attnreplace.report.training import (
     BundleTraining,
+    bundle_labels,
     bundle_trainings,
     teacher_history,
     teacher_task,
@@ -52,7 +53,7 @@ def write_report(run: RunDir, beside: Sequence[RunDir] = ()) -> Path:
     trainings = bundle_trainings(run)
     students = of_kind(results, "student")
     styles = Styles([series_of(r) for r in students] + [t.series for t in trainings])
-    errors = _errors(shown, trainings)
+    errors = _errors(students, trainings)
     quality = _quality(join_seeds(shown), styles)
     training = [teacher_chart(teacher_history(run)), students_chart(trainings, styles)]
     teachers = teachers_of(records.values())
@@ -85,22 +86,19 @@ def write_report(run: RunDir, beside: Sequence[RunDir] = ()) -> Path:
 
 
 def _errors(
-    shown: Sequence[Result], trainings: Sequence[BundleTraining]
+    students: Sequence[Result], trainings: Sequence[BundleTraining]
 ) -> Mapping[str, Mapping[str, float]]:
-    """Relative error by bundle and site: of the evaluated ones, then of those only trained."""
-    # Systems of several bundles have no errors but theirs.
-    bundles = {training.name for training in trainings}
-    students = [s for s in of_kind(shown, "student") if s.name in bundles or len(s.parts) < 2]
-    labels = [student.short_label for student in students]
+    """Relative error by site of every bundle, whether or not it was evaluated, by its label.
+
+    Systems of several bundles, or of some layers of one, have no errors but theirs.
+    """
+    labels = bundle_labels(trainings)
+    # Where a bundle's configuration does not say it, its records may.
+    recorded = {student.name: student.relative_mse for student in students}
     errors = {
-        label if labels.count(label) == 1 else student.name: student.relative_mse
-        for label, student in zip(labels, students, strict=True)
+        labels[training.name]: training.relative_mse or recorded.get(training.name, {})
+        for training in trainings
     }
-    evaluated = {student.name for student in students}
-    for training in trainings:
-        if training.name not in evaluated:
-            note = f", {training.variant}" if training.variant else ""
-            errors[f"{training.name}{note}"] = training.relative_mse
     return {label: by_site for label, by_site in errors.items() if by_site}
 
 

@@ -1,12 +1,20 @@
 """Training histories of the teacher and of the bundles, read and checked."""
 
+import re
 import statistics
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from attnreplace.evaluate.labels import NON_CAUSAL, SHORTER, kind_words, layers_in_words
+from attnreplace.evaluate.labels import (
+    NON_CAUSAL,
+    SHORTER,
+    family_word,
+    kind_words,
+    layers_in_words,
+)
 from attnreplace.report.fields import Fields
 from attnreplace.report.metrics import MEASURES, Measure
 from attnreplace.report.palette import Series
@@ -58,6 +66,23 @@ class BundleTraining:
     def series(self) -> Series:
         """The line it belongs to."""
         return Series(self.method, self.family, self.variant)
+
+    @property
+    def label(self) -> str:
+        """As the short label of a result: "ALR-M SGU decoder, 2 hidden layers"."""
+        where = "" if self.scope.groups == ("encoder",) else self.scope.word
+        words = [f"{self.method}-{self.size}".upper(), family_word(self.family), where]
+        return ", ".join(filter(None, [" ".join(filter(None, words)), self.variant]))
+
+
+def bundle_labels(trainings: Sequence[BundleTraining]) -> dict[str, str]:
+    """The labels of bundles by their names, with the seed where only that tells them apart."""
+    alike = Counter(training.label for training in trainings)
+    seeded = {
+        t.name: t.label if alike[t.label] == 1 else f"{t.label}, seed {t.seed}" for t in trainings
+    }
+    again = Counter(seeded.values())
+    return {name: text if again[text] == 1 else name for name, text in seeded.items()}
 
 
 def teacher_history(run: RunDir) -> list[TeacherEpoch]:
@@ -158,7 +183,8 @@ def _variant(fields: Fields, name: str) -> str:
     weights = {student.may(str, "spatial") for student in students}
     known = FAMILIES.get(fields.need(str, "family"), {})
     classes = [known[form] for form in forms if form in known]
-    _, _, layers = name.partition("-layers")
+    found = re.search(r"-layers([\d.-]*\d)", name)
+    layers = found[1] if found else ""
     details = [
         f"{depth} hidden layers" if depth > 1 else "",
         "dense" if "dense" in weights else "",

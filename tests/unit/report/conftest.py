@@ -273,7 +273,9 @@ def settle(run: RunDir, record: dict[str, Any]) -> None:
         path = run.students / part["bundle"] / "config.json"
         if not path.is_file():
             known = {key: system[key] for key in ("method", "family", "size", "sites")}
-            write_json(path, known | {"seed": record["seed"]})
+            student = {"form": "paper"} if part["bundle"].endswith("-paper") else {}
+            students = {site: student for site in system["sites"]}
+            write_json(path, known | {"seed": record["seed"], "students": students})
         if system["kind"] == "student":
             part["digest"] = record["digests"]["bundle"] = digest_json(read_json(path))
 

@@ -2,9 +2,11 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 
+import matplotlib
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from attnreplace.report.canvas import NARROW, WIDE, Chart
+from attnreplace.report.canvas import NARROW, SETTINGS, WIDE, Chart
 from attnreplace.report.curves import students_chart, teacher_chart
 from attnreplace.report.figures import latency_chart, parameters_chart
 from attnreplace.report.heatmap import errors_chart
@@ -144,6 +146,21 @@ def test_heat_map_of_bundles_of_different_attention() -> None:
         # Each has its row where it has students, and nowhere else.
         assert [found.count(name) for name in ("ALR-M", "ALR-S", "ALR-M cross")] == [1, 1, 1]
         assert (found.count("0.100"), found.count("0.200")) == (12, 6)
+
+
+def test_long_labels_of_the_heat_map_stay_inside() -> None:
+    label = "ALR-XS pairwise cross, layer 0, scores pairs, seed 1"
+    chart = errors_chart({label: {"decoder.cross.0": 0.5}, "ALR-M cross": {"decoder.cross.0": 0.4}})
+    assert chart is not None
+    for width in (chart.wide, NARROW):
+        with matplotlib.rc_context(SETTINGS):
+            figure = chart.draw(width)
+            renderer = FigureCanvasAgg(figure).get_renderer()
+            names = figure.axes[0].get_yticklabels()
+            boxes = [name.get_window_extent(renderer) for name in names]
+        assert " ".join(names[0].get_text().split()) == label
+        assert min(box.x0 for box in boxes) >= 0
+        assert not boxes[0].overlaps(boxes[1])
 
 
 def test_charts_of_what_is_replaced_in_the_decoder(made: SimpleNamespace) -> None:

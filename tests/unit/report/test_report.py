@@ -60,6 +60,14 @@ def page(whole: RunDir) -> Page:
     return Page(whole.report.read_text(encoding="utf-8"))
 
 
+def section(key: str, path: Path) -> str:
+    """One section of a report."""
+    (found,) = re.findall(
+        rf'<section id="{key}".*?</section>', path.read_text(encoding="utf-8"), re.DOTALL
+    )
+    return str(found)
+
+
 def test_headline(page: Page) -> None:
     assert (
         "With ASLR-L in place of 6 layers of encoder self-attention, the teacher keeps 101.0 % "
@@ -158,8 +166,20 @@ def test_trained_but_not_evaluated(tmp_path: Path, made: SimpleNamespace) -> Non
     run = RunDir(tmp_path)
     made.bundle(run, "alr", "m")
     page = Page(write_report(run).read_text(encoding="utf-8"))
-    assert "alr-m" in page.text
+    assert "ALR-M" in page.words
     assert "relative_error.png" in {path.name for path in run.path.glob("*.png")}
+
+
+def test_errors_have_one_kind_of_label(tmp_path: Path, made: SimpleNamespace) -> None:
+    """Those of bundles with a record at the headline's beam, without one, and without any."""
+    run = RunDir(tmp_path)
+    made.bundle(run, "alr", "m")
+    made.bundle(run, "elr", "m")
+    made.bundle(run, "alr", "s", "alr-s-gaussian-cross", "cross", "gaussian")
+    made.write_records(run, [made.record(method="alr"), made.record(method="elr", beam=1)], 3)
+    layers = section("layers", write_report(run))
+    rows = re.findall(r'<th scope="row">(.*?)</th>', layers)
+    assert rows == ["ALR-M", "ELR-M", "ALR-S Gaussian cross"]
 
 
 def test_several_test_sets_have_a_table_each(tmp_path: Path, made: SimpleNamespace) -> None:
@@ -207,7 +227,7 @@ def test_the_form_that_is_not_causal_is_marked_everywhere(everything: RunDir) ->
     assert page.text.count("ALR-M cross, paper's non-causal form") >= 2  # quality and cost
     assert "ALR-M cross, non-causal" in page.text  # relative errors
     # Only trained: relative errors and digests.
-    assert "alr-s-cross-paper, non-causal" in page.text
+    assert "ALR-S cross, non-causal" in page.text
     assert "Students that contain attention" not in page.text
     assert "alr-s-cross-paper (non-causal)" in page.text
 
@@ -266,13 +286,14 @@ def test_students_that_are_gone_or_others_now_are_left_out(
 
     made.bundle(run, "elr", "m")
     shutil.rmtree(run.students / "alr-m-cross")
-    page = Page(write_report(run).read_text(encoding="utf-8"))
+    path = write_report(run)
+    page = Page(path.read_text(encoding="utf-8"))
     assert (
         "Left out, as their students are gone or were replaced since they were evaluated: "
         "alr-m+alr-m-decoder+alr-m-cross, elr-m. To fill this in: attnreplace eval"
     ) in page.text
-    rows = {cell for cell in page.words if cell in ("ALR-S", "ELR-M", "ALR-M all")}
-    assert rows == {"ALR-S"}
+    cells = Page(section("results", path)).words
+    assert {cell for cell in cells if cell in ("ALR-S", "ELR-M", "ALR-M all")} == {"ALR-S"}
     assert "ELR-M, untrained" in page.text, "the seed and the shapes are those of before"
 
 

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 import pytest
 
 from attnreplace.errors import UserError
-from attnreplace.report.training import bundle_trainings, teacher_history
-from attnreplace.rundir import RunDir, write_json
+from attnreplace.report.training import bundle_labels, bundle_trainings, teacher_history
+from attnreplace.rundir import RunDir, read_json, write_json
 
 
 def test_teacher(tmp_path: Path, made: SimpleNamespace) -> None:
@@ -45,6 +45,25 @@ def test_bundles_of_other_attention_come_later(tmp_path: Path, made: SimpleNames
         ("decoder", ""),
         ("decoder", "2 hidden layers"),
         ("cross", "layers 0,2, non-causal"),
+    ]
+
+
+def test_labels_come_from_the_configuration(tmp_path: Path, made: SimpleNamespace) -> None:
+    run = RunDir(tmp_path)
+    made.bundle(run, "elr", "m")
+    made.bundle(run, "alr", "m", "alr-m-h2-decoder", "decoder", form="prefix", hidden_layers=2)
+    name, student = "alr-xs-pairwise-cross-layers0", {"form": "per-query"}
+    made.bundle(run, "alr", "xs", name, "cross", "pairwise", **student)
+    made.bundle(run, "alr", "xs", f"{name}-seed2", "cross", "pairwise", **student)
+    path = run.students / f"{name}-seed2" / "config.json"
+    write_json(path, read_json(path) | {"seed": 2})
+    trainings = bundle_trainings(run)
+    assert {t.label for t in trainings[2:]} == {"ALR-XS pairwise cross, layer 0, scores pairs"}
+    assert list(bundle_labels(trainings).values()) == [
+        "ELR-M",
+        "ALR-M decoder, 2 hidden layers",
+        "ALR-XS pairwise cross, layer 0, scores pairs, seed 1",
+        "ALR-XS pairwise cross, layer 0, scores pairs, seed 2",
     ]
 
 
