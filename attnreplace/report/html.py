@@ -7,19 +7,18 @@ from attnreplace.report.canvas import NARROW, Chart
 from attnreplace.report.diagnosis import Diagnosed
 from attnreplace.report.diagnosis_section import diagnosis_section
 from attnreplace.report.diagnosis_tables import TITLE
+from attnreplace.report.errors_section import errors_section
 from attnreplace.report.headline import headline
 from attnreplace.report.markup import Markup, join, missing, tag
-from attnreplace.report.numbers import error
-from attnreplace.report.provenance import provenance, simple_table
+from attnreplace.report.provenance import provenance
 from attnreplace.report.result import Result
 from attnreplace.report.results_section import results_section
 from attnreplace.report.samples import Sample
 from attnreplace.report.samples_section import samples_section
 from attnreplace.report.search import Searched
 from attnreplace.report.search_section import search_section
-from attnreplace.report.selection import headline_results, join_seeds
+from attnreplace.report.selection import beyond_headline, headline_results, join_seeds
 from attnreplace.report.style import CSS
-from attnreplace.report.tables import NOTHING
 from attnreplace.report.training import BundleTraining
 
 
@@ -109,12 +108,19 @@ def _top(contents: Contents) -> Markup:
 
 
 def _quality(contents: Contents) -> Markup:
-    if not contents.quality:
+    others = beyond_headline(contents.results) if contents.results else []
+    if not contents.quality and not others:
         return missing("No student was evaluated", "attnreplace eval")
     shown = headline_results(contents.results)[0]
     beam = "" if shown.beam is None else f", beam {shown.beam}"
-    where = f"{shown.measure.label} on “{shown.test_set}”{beam}."
-    return join([tag("p", where, class_="small"), _figures(contents.quality)])
+    where = f"{shown.measure.label} on “{shown.test_set}”{beam}"
+    parts = []
+    if contents.quality:
+        parts += [tag("p", f"{where}.", class_="small"), _figures(contents.quality)]
+    if others:
+        note = f"Not shown here, as they were not evaluated in {where}: {'; '.join(others)}."
+        parts.append(tag("p", note, class_="small"))
+    return join(parts)
 
 
 def _search(contents: Contents) -> Markup:
@@ -123,16 +129,8 @@ def _search(contents: Contents) -> Markup:
 
 
 def _layers(contents: Contents) -> Markup:
-    if contents.errors is None:
-        return missing("No student was trained", "attnreplace distill")
-    sites = dict.fromkeys(site for row in contents.error_values.values() for site in row)
-    rows = [
-        [label, *(error(row[site]) if site in row else NOTHING for site in sites)]
-        for label, row in contents.error_values.items()
-    ]
-    table = simple_table(["System", *sites], rows, "Relative error by layer", texts=1)
-    details = tag("details", tag("summary", "The same as a table"), table)
-    return join([_figures([contents.errors]), details])
+    figure = _figures([contents.errors]) if contents.errors else None
+    return errors_section(contents.error_values, figure, contents.results)
 
 
 def _training(contents: Contents) -> Markup:

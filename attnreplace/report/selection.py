@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from attnreplace.report.metrics import MEASURES
-from attnreplace.report.result import Result
+from attnreplace.report.result import Result, any_seed
 
 
 def first_test_set(results: Sequence[Result]) -> str:
@@ -62,6 +62,13 @@ def headline_results(results: Sequence[Result]) -> list[Result]:
     chosen = [result for result in chosen if result.measure.name == measure]
     beam = headline_beam(chosen)
     return [result for result in chosen if result.beam == beam]
+
+
+def beyond_headline(results: Sequence[Result]) -> list[str]:
+    """Short labels of the students that have results, but none among the headline's."""
+    shown = {any_seed(result.name) for result in headline_results(results)}
+    others = (r for r in of_kind(results, "student") if any_seed(r.name) not in shown)
+    return list(dict.fromkeys(result.short_label for result in others))
 
 
 def of_kind(results: Iterable[Result], kind: str) -> list[Result]:

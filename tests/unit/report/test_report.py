@@ -182,6 +182,21 @@ def test_errors_have_one_kind_of_label(tmp_path: Path, made: SimpleNamespace) ->
     assert rows == ["ALR-M", "ELR-M", "ALR-S Gaussian cross"]
 
 
+def test_systems_without_a_result_at_the_headline_beam_are_named(
+    tmp_path: Path, made: SimpleNamespace
+) -> None:
+    run = RunDir(tmp_path)
+    records = [made.record("teacher", None, None, 30.0), made.record(method="elr", beam=1)]
+    made.write_records(run, records, 3)
+    note = "Not shown here, as they were not evaluated in BLEU on “test”, beam 5: ELR-M."
+    assert note in section("quality", write_report(run)), "even where nothing else is shown"
+    made.write_records(run, [made.record(method="alr"), made.record(method="alr", beam=1)], 3)
+    text = section("quality", write_report(run))
+    assert text.index("</figure>") < text.index(note)
+    made.write_records(run, [made.record(method="elr")], 3)
+    assert "Not shown" not in section("quality", write_report(run))
+
+
 def test_several_test_sets_have_a_table_each(tmp_path: Path, made: SimpleNamespace) -> None:
     run = RunDir(tmp_path)
     for name in ("long", "test"):
