@@ -15,8 +15,13 @@ from attnreplace.report.scopes import Scope
 from attnreplace.report.training import BundleTraining, TeacherEpoch, bundle_labels
 
 
-def teacher_chart(history: Sequence[TeacherEpoch]) -> Chart | None:
-    """The teacher's losses and validation score; None where it was not trained here."""
+def teacher_chart(history: Sequence[TeacherEpoch], harder: str = "") -> Chart | None:
+    """The teacher's losses and validation score; None where it was not trained here.
+
+    Args:
+        history: its epochs.
+        harder: what only the training loss has, as of `made_harder`.
+    """
     train = [(e.epoch, e.train_loss) for e in history if e.train_loss is not None]
     validation = [(e.epoch, e.validation_loss) for e in history if e.validation_loss is not None]
     scores = [(e.epoch, e.score) for e in history if e.score is not None]
@@ -50,10 +55,16 @@ def teacher_chart(history: Sequence[TeacherEpoch]) -> Chart | None:
         top = measure.text(_best(scores, measure)[1])
         how = "up" if measure.higher_is_better else "down"
         text.append(f"validation {measure.word} {how} to {top}")
+    caption = f"Loss and validation {measure.word} by epoch."
+    if harder and train and validation:
+        caption += (
+            f" The training loss is with {harder}, the validation loss without: the first may "
+            "well be the higher one."
+        )
     return Chart(
         "teacher_training",
         "The teacher",
-        f"Loss and validation {measure.word} by epoch.",
+        caption,
         f"Training curves of the teacher: {', '.join(text)}.",
         draw,
     )

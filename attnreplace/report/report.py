@@ -25,6 +25,7 @@ from attnreplace.report.training import (
     BundleTraining,
     bundle_labels,
     bundle_trainings,
+    made_harder,
     teacher_history,
     teacher_task,
 )
@@ -55,7 +56,10 @@ def write_report(run: RunDir, beside: Sequence[RunDir] = ()) -> Path:
     styles = Styles([series_of(r) for r in students] + [t.series for t in trainings])
     errors = _errors(students, trainings)
     quality = _quality(join_seeds(shown), styles)
-    training = [teacher_chart(teacher_history(run)), students_chart(trainings, styles)]
+    training = [
+        teacher_chart(teacher_history(run), made_harder(run)),
+        students_chart(trainings, styles),
+    ]
     teachers = teachers_of(records.values())
     searches, diagnoses = load_searches(run, teachers), load_diagnoses(run, teachers)
     searched = [chart for search in searches if (chart := search_chart(search))]

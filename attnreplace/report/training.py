@@ -96,6 +96,23 @@ def teacher_history(run: RunDir) -> list[TeacherEpoch]:
     return [_teacher_epoch(Fields(epoch, record.where)) for epoch in epochs]
 
 
+def made_harder(run: RunDir) -> str:
+    """What makes the teacher's training loss higher than its validation loss, with its strength.
+
+    "label smoothing of 0.1 and dropout of 0.1"; empty without label smoothing.
+
+    Raises:
+        UserError: the record of its training is broken.
+    """
+    record = _teacher_record(run)
+    smoothing = record.may_number("config", "training", "label_smoothing")
+    dropout = record.may_number("config", "teacher", "dropout")
+    if not smoothing:
+        return ""
+    dropped = f" and dropout of {dropout:g}" if dropout else ""
+    return f"label smoothing of {smoothing:g}{dropped}"
+
+
 def best_epoch(run: RunDir) -> TeacherEpoch | None:
     """The epoch whose weights the teacher has; None where it was not trained here.
 

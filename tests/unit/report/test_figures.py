@@ -192,8 +192,12 @@ def test_teacher_curves() -> None:
     chart = teacher_chart(history)
     assert chart is not None
     assert {"Loss", "Validation BLEU", "training", "best 31.4, epoch 2"} <= set(texts(chart))
-    partial = teacher_chart([TeacherEpoch(1, 5.0, None, None)])
-    assert partial is not None
+    assert "label smoothing" not in chart.caption
+    harder = teacher_chart(history, "label smoothing of 0.1")
+    assert harder is not None
+    assert "The training loss is with label smoothing of 0.1" in harder.caption
+    partial = teacher_chart([TeacherEpoch(1, 5.0, None, None)], "label smoothing of 0.1")
+    assert partial is not None and "smoothing" not in partial.caption
     assert "Validation BLEU" not in texts(partial)
 
 

@@ -4,7 +4,12 @@ from types import SimpleNamespace
 import pytest
 
 from attnreplace.errors import UserError
-from attnreplace.report.training import bundle_labels, bundle_trainings, teacher_history
+from attnreplace.report.training import (
+    bundle_labels,
+    bundle_trainings,
+    made_harder,
+    teacher_history,
+)
 from attnreplace.rundir import RunDir, read_json, write_json
 
 
@@ -16,6 +21,25 @@ def test_teacher(tmp_path: Path, made: SimpleNamespace) -> None:
     write_json(run.teacher / "training.json", {"history": [{"step": 1}]})
     with pytest.raises(UserError, match=r"training\.json: epoch is missing"):
         teacher_history(run)
+
+
+@pytest.mark.parametrize(
+    "smoothing, dropout, text",
+    [
+        (0.1, 0.2, "label smoothing of 0.1 and dropout of 0.2"),
+        (0.1, 0.0, "label smoothing of 0.1"),
+        (0.0, 0.2, ""),
+        (None, None, ""),
+    ],
+)
+def test_what_makes_training_harder(
+    tmp_path: Path, smoothing: float | None, dropout: float | None, text: str
+) -> None:
+    run = RunDir(tmp_path)
+    assert made_harder(run) == ""
+    config = {"training": {"label_smoothing": smoothing}, "teacher": {"dropout": dropout}}
+    write_json(run.teacher / "training.json", {"config": config})
+    assert made_harder(run) == text
 
 
 def test_bundles_by_method_and_size(tmp_path: Path, made: SimpleNamespace) -> None:
