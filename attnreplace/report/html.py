@@ -17,7 +17,7 @@ from attnreplace.report.samples import Sample
 from attnreplace.report.samples_section import samples_section
 from attnreplace.report.search import Searched
 from attnreplace.report.search_section import search_section
-from attnreplace.report.selection import beyond_headline, headline_results, join_seeds
+from attnreplace.report.selection import beyond_headline, headline_results, join_seeds, of_kind
 from attnreplace.report.style import CSS
 from attnreplace.report.training import BundleTraining
 
@@ -119,6 +119,11 @@ def _quality(contents: Contents) -> Markup:
         parts += [tag("p", f"{where}.", class_="small"), _figures(contents.quality)]
     if others:
         note = f"Not shown here, as they were not evaluated in {where}: {'; '.join(others)}."
+        parts.append(tag("p", note, class_="small"))
+    costless = [r for r in headline_results(contents.results) if r.replacement is None]
+    labels = dict.fromkeys(result.short_label for result in of_kind(costless, "student"))
+    if labels and contents.quality:
+        note = f"Not shown here, as no cost was measured with this result: {'; '.join(labels)}."
         parts.append(tag("p", note, class_="small"))
     return join(parts)
 

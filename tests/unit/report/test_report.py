@@ -195,6 +195,9 @@ def test_systems_without_a_result_at_the_headline_beam_are_named(
     assert text.index("</figure>") < text.index(note)
     made.write_records(run, [made.record(method="elr")], 3)
     assert "Not shown" not in section("quality", write_report(run))
+    made.write_records(run, [made.record(method="elr", cost=None)], 3)
+    text = section("quality", write_report(run))
+    assert "Not shown here, as no cost was measured with this result: ELR-M." in text
 
 
 def test_several_test_sets_have_a_table_each(tmp_path: Path, made: SimpleNamespace) -> None:
