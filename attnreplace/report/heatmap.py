@@ -26,7 +26,7 @@ def errors_chart(errors: Mapping[str, Mapping[str, float]]) -> Chart | None:
     worst = max(value for row in errors.values() for value in row.values())
 
     def draw(width: int) -> Figure:
-        top, gap = 44, 14
+        top, gap = 44.0, 14.0
         left = min(14 + LETTER * max(map(len, errors)), 0.4 * width)
         cell = (width - left - gap * len(stacks)) / sum(map(len, layers.values()))
         # Side by side only where the rows are the same bundles.

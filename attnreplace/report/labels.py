@@ -17,7 +17,7 @@ Point = tuple[float, float]
 Boxes = NDArray[np.float64]
 """(boxes, 4): left, bottom, right, top, in pixels."""
 
-STEPS = (0.0, 5.0, 12.0, 20.0, 30.0)
+STEPS = (0.0, 5.0, 12.0, 20.0, 30.0, 42.0)
 AROUND = (90, 270, 0, 180, 45, 135, 315, 225, 22, 158, 338, 202)
 BEFORE_TIE = 9.0
 
@@ -66,7 +66,7 @@ def place_labels(
         price = (
             40 * (width * height - _overlap(boxes, frame))
             + 20 * _overlap(boxes, np.concatenate([marked, named]))
-            + 4 * _overlap(boxes, crossed)
+            + 12 * _overlap(boxes, crossed)
             + 20 * tied * sum(_overlap(_boxes(part, 2, 2), named) for part in ties)
             + (0.1 * _overlap(boxes, near) if len(label.anchors) > 1 else 0)
             + steps

@@ -17,6 +17,8 @@ LINE, ALONE = LIGHT["series-0"], LIGHT["muted"]
 WITHIN, OVER = LIGHT["series-2"], LIGHT["series-1"]
 FAR = 5
 """What loses so many times what is allowed is not shown to scale."""
+NAMED = 3
+"""So many of the systems beyond the scale are named."""
 
 
 def search_chart(search: Searched) -> Chart | None:
@@ -24,11 +26,6 @@ def search_chart(search: Searched) -> Chart | None:
     if not search.verified:
         return None
     cost, measure = search.cost, search.measure
-    beyond = [one for one in search.alone if not _shown(search, one)]
-    outside = ""
-    if beyond:
-        names = ", ".join(f"{one.label} ({cost.change(one.cost)})" for one in beyond)
-        outside = f" Beyond the scale: {names}."
     built = [
         f"{one.replaced} replaced, {cost.change(one.cost)}: {measure.text(one.score or 0)}"
         f"{'' if one.within else ', too much lost'}"
@@ -41,11 +38,21 @@ def search_chart(search: Searched) -> Chart | None:
         "teacher when they are alone, in nats, on a logarithmic scale. No other assignment to "
         "sites beats those on the line; squares are bundles at all of their sites. Below, what "
         f"was measured of those that were built; what lost more than {FAR} times what is allowed "
-        f"stands at the upper edge. Ringed: the one chosen.{outside}",
+        f"stands at the upper edge. Ringed: the one chosen.{_beyond(search)}",
         f"Chart of {cost.word} against divergence and validation {measure.word}. Built, beside "
         f"the teacher's {measure.text(search.teacher_score)}: {'; '.join(built)}.",
         lambda width: _draw(width, search),
     )
+
+
+def _beyond(search: Searched) -> str:
+    """A sentence on what is not shown: how many systems, and the cheapest of them."""
+    beyond = [one for one in search.alone if not _shown(search, one)]
+    named = sorted(beyond, key=lambda one: one.cost)[:NAMED]
+    names = ", ".join(f"{one.label} ({search.cost.change(one.cost)})" for one in named)
+    if len(beyond) > NAMED:
+        names = f"{len(beyond)} systems, the cheapest of them {names}"
+    return f" Beyond the scale: {names}." if beyond else ""
 
 
 def _draw(width: int, search: Searched) -> Figure:
@@ -76,8 +83,11 @@ def _expected(axes: Axes, search: Searched) -> None:
     spots = [(one.cost, one.divergence) for one in alone]
     heights = [y for _, y in [*line, *spots]] or [1.0]
     axes.set_yscale("log")
-    axes.set_ylim(min(heights) / 2, max(heights) * 2)
-    axes.yaxis.set_major_locator(LogLocator(numticks=6))
+    low, high = min(heights) / 2, max(heights) * 4
+    axes.set_ylim(low, high)
+    # Over few decades, powers of ten alone would be one tick or none.
+    subs = (1.0,) if high / low > 100 else (1.0, 2.0, 5.0)
+    axes.yaxis.set_major_locator(LogLocator(subs=subs, numticks=6))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.plot(*zip(*line, strict=True), color=LINE, marker="o" if len(line) < 30 else None, ms=3)
@@ -87,6 +97,8 @@ def _expected(axes: Axes, search: Searched) -> None:
     narrow = axes.bbox.width < 400
     names = [_without_kind(one.label) if narrow else one.label for one in alone]
     labels = [Label(name, (spot,), ALONE) for name, spot in zip(names, spots, strict=True)]
+    # What lies on the frontier, and then what is long, has the fewest places off it.
+    labels.sort(key=lambda label: (label.anchors[0] not in line, -len(label.text)))
     place_labels(axes, labels, [*spots, *(spot for spot in built if spot[1] > 0)], [line])
 
 

@@ -3,11 +3,14 @@
 import re
 from typing import Any
 
+import matplotlib
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.path import Path
 
 from attnreplace.digest import digest_json
 from attnreplace.errors import UserError
-from attnreplace.report.canvas import NARROW, WIDE
+from attnreplace.report.canvas import NARROW, SETTINGS, WIDE
 from attnreplace.report.search import load_searches, parse_search, search_sentence, search_table
 from attnreplace.report.search_chart import search_chart
 from attnreplace.report.search_section import search_section
@@ -59,6 +62,61 @@ def test_what_was_built_is_marked_and_the_chosen_one_said(outcome: dict[str, Any
         assert "ALR-XL" not in found
     assert "Beyond the scale: ALR-XL (+9.00 M)." in chart.caption
     assert "4 replaced, −75.0 k: 34.6, too much lost" in chart.alt  # noqa: RUF001
+
+
+def test_few_of_those_beyond_the_scale_are_named(outcome: dict[str, Any]) -> None:
+    far = [
+        {"system": f"elr-{i}", "label": f"ELR-{i}", "replaced": 2, "cost": i * 1e6, "divergence": 1}
+        for i in (5, 2, 3, 4, 1)
+    ]
+    chart = search_chart(parse_search(outcome | {"alone": far}, "here"))
+    assert chart is not None
+    assert chart.caption.endswith(
+        "Beyond the scale: 5 systems, the cheapest of them ELR-1 (+1.00 M), ELR-2 (+2.00 M), "
+        "ELR-3 (+3.00 M)."
+    )
+
+
+def test_a_scale_of_less_than_a_decade_has_several_ticks(outcome: dict[str, Any]) -> None:
+    one = verified(2, -60, 5.0, 0.3)
+    two = one | {"system": "elr-xs", "label": "ELR-XS", "cost": -30, "divergence": 10.2}
+    changes = {"frontier": [[-60, 5.0], [0, 0.0]], "verified": [one], "alone": [one, two]}
+    chart = search_chart(parse_search(outcome | changes | {"chosen": None}, "here"))
+    assert chart is not None
+    assert {"5", "10", "20"} <= set(texts(chart.svg(WIDE)))
+
+
+def test_the_frontier_runs_through_no_label(outcome: dict[str, Any]) -> None:
+    frontier = [
+        (-32446, 3.218), (-28559, 2.644), (-24543, 2.626), (-24399, 0.525),
+        (-20383, 0.506), (-16352, 0.175), (-12336, 0.157), (-8176, 0.041),
+        (-4160, 0.022), (0, 0.0),
+    ]  # fmt: skip
+    alone = [
+        {"system": label, "label": label, "replaced": 2, "cost": cost, "divergence": divergence}
+        for label, cost, divergence in (
+            ("ALR-S Gaussian", -16352, 0.175),
+            ("ALR-S Gaussian cross", -16094, 3.042),
+            ("ALR-S summaries", -8320, 0.179),
+            ("ALR-S summaries cross", -8320, 2.474),
+            ("ALR-S Gaussian encoder + cross", -32446, 3.218),
+            ("ALR-S summaries encoder + cross", -16640, 2.652),
+        )
+    ]
+    looked = [(-32446, 3.218, 0.9), (-16352, 0.175, 30.0), (-12336, 0.157, 31.0)]
+    built = [verified(i, *one) for i, one in enumerate([(-8176, 0.041, 35.7), *looked])]
+    changes = {"frontier": frontier, "verified": built, "alone": alone, "chosen": built[0]}
+    chart = search_chart(parse_search(outcome | changes, "here"))
+    assert chart is not None
+    with matplotlib.rc_context(SETTINGS):
+        figure = chart.draw(WIDE)
+        above = figure.axes[0]
+        renderer = FigureCanvasAgg(figure).get_renderer()
+        labels = [text for text in above.texts if text.get_text().startswith("ALR-S")]
+        boxes = [text.get_window_extent(renderer) for text in labels]
+    line = Path(above.transData.transform([point for point in frontier if point[1]]))
+    assert len(boxes) == len(alone)
+    assert not any(line.intersects_bbox(box, filled=False) for box in boxes)
 
 
 def test_the_table_has_the_teacher_first_and_the_cheapest_last(outcome: dict[str, Any]) -> None:
