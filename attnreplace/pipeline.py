@@ -33,9 +33,15 @@ def run_all(
             `overwrite` is False.
     """
     train(run, config.data, config.teacher, config.training, overwrite=overwrite, progress=progress)
-    if config.distill.online:  # there is no store, but distill reads there what to capture
-        run.update_config(extract=config.extract)
-    else:
+    # What has been refused so far is not noted; from here on `attnreplace run` goes on with it.
+    run.update_config(
+        extract=config.extract,
+        distill=config.distill,
+        tune=config.tune,
+        search=config.search,
+        evaluate=config.evaluate,
+    )
+    if not config.distill.online:
         extract(run, config.extract, overwrite=overwrite, progress=progress)
     bundles = distill(run, config.distill, overwrite=overwrite, progress=progress)
     made = {name: load_bundle_config(run.students / name) for name in bundles}

@@ -54,7 +54,8 @@ class RunDir:
 
     @property
     def config_path(self) -> Path:
-        """Everything that was asked for, resolved."""
+        """What was asked of what a run has one of, its corpus, its teacher and its store, and what
+        `run` was told of the rest. Each bundle, tuned model and record has settings of its own."""
         return self.path / "config.toml"
 
     @property
@@ -108,7 +109,7 @@ class RunDir:
         return RunConfig.load(self.config_path) if self.config_path.exists() else RunConfig()
 
     def update_config(self, **sections: Any) -> None:
-        """Note in `config.toml` what a stage was asked for; another task brings its defaults."""
+        """Note in `config.toml` what was asked for; another task brings its defaults."""
         import dataclasses
 
         from attnreplace.config import RunConfig

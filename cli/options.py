@@ -30,8 +30,8 @@ SetOption = Annotated[
     typer.Option(
         "--set",
         metavar="SECTION.FIELD=VALUE",
-        help=f"{ANY_FIELD} How a stage works is kept for the run's later commands; what it works "
-        "on is not.",
+        help=f"{ANY_FIELD} Holds for this command; `run` keeps it for the run's later commands, "
+        "`train` and `extract` what is of the teacher and the store.",
     ),
 ]
 ConfigArgument = Annotated[
@@ -309,8 +309,10 @@ CHOICES = {
     "evaluate": ("beams", "test_sets", "systems", "baselines", "cost", "over_long"),
 }
 """Which things a stage works on. Its command takes what it is not told from the defaults that
-`--help` names, not from the time before; how it works on them is kept in the run."""
+`--help` names, whatever `run` was told; how it works on them, from the run's `config.toml`."""
 
+REPEATED = ("extract", "distill", "tune", "evaluate")
+"""Stages of `run` that can be told how to work, besides the teacher's."""
 
 WHICH_TEACHER = ("preset", "model", "pretrained")
 """Fields of which one names the teacher, and with it the defaults of its training."""
@@ -333,8 +335,8 @@ def configure(
             `default` is the default.
         file: a TOML file.
         stage: the section of a command that runs one stage: its `CHOICES` are made anew.
-        progress: is told what the run keeps for this stage, or for all of them, that differs from
-            the defaults.
+        progress: is told what the run's own configuration says of this stage, or of all those of
+            `run`, that differs from the defaults.
 
     Raises:
         UserError: unknown names or values of the wrong type.
@@ -365,12 +367,12 @@ def configure(
                 value = str(value) if isinstance(value, Path) else value
                 values.setdefault(section, {})[name] = value
     config = RunConfig.from_dict(values, "the command line" if file is None else str(file))
-    for section in [stage] if stage else [] if file else CHOICES:
-        _say_kept(run, config, section, changes.get(section, {}), progress)
+    for section in [stage] if stage else [] if file else REPEATED:
+        _say_taken(run, config, section, changes.get(section, {}), progress)
     return config
 
 
-def _say_kept(
+def _say_taken(
     run: "RunDir",
     config: "RunConfig",
     stage: str,
@@ -381,15 +383,16 @@ def _say_kept(
     from attnreplace.config import RunConfig
 
     usual = RunConfig.from_dict({"data": {"task": config.data.task}}).to_dict()[stage]
-    kept = [
-        f"{name} {value}"
+    taken = {
+        name: value
         for name, value in config.to_dict()[stage].items()
         if name not in told and value != usual.get(name)
-    ]
-    if kept:
+    }
+    if taken:
+        said = ", ".join(f"{name} {value}" for name, value in taken.items())
         progress.note(
-            f"{stage}, as before in {run.config_path}: {', '.join(kept)} "
-            f"(for the defaults: --set {stage}.{kept[0].split()[0]}=default)"
+            f"{stage}, as in {run.config_path}: {said} "
+            f"(for the defaults: --set {stage}.{next(iter(taken))}=default)"
         )
 
 

@@ -35,10 +35,10 @@ def search(
         typer.Option("--kind", help="Only students that are static, gated, pairwise, attention."),
     ] = None,
     verify: Annotated[
-        int | None, typer.Option(help="Systems to build and score, at most: 8, or as last time.")
+        int | None, typer.Option(help="Systems to build and score, at most; default: 8.")
     ] = None,
     sentences: Annotated[
-        int | None, typer.Option(help="Validation examples to read: 500, or as last time.")
+        int | None, typer.Option(help="Validation examples to read; default: 500.")
     ] = None,
     remeasure: Annotated[
         bool, typer.Option("--remeasure", help="Measure the costs anew that are known.")

@@ -163,8 +163,6 @@ class _Distillation:
             self.training.check_checkpoint([orders[key] for key in mine])
         # Nobody trains or assembles before all know what is missing.
         self.team.meet()
-        if missing and self.team.leads and self.run.config().distill != self.config:
-            self.run.update_config(distill=self.config)
         self.training.train(wanted)
         if self.team.leads:
             self._assemble(missing, [orders[key] for key in ours])

@@ -83,7 +83,6 @@ def evaluate(
     if not specs:
         progress.note("no students to evaluate: `attnreplace distill` makes them")
     teacher.model.to(device_named(config.device))  # type: ignore[arg-type]
-    run.update_config(evaluate=config)
     stage = _Stage(run, setup, scorers, test_sets, remeasure)
     systems = candidates(teacher, run, specs, config.baselines)
     discard_former(run, teacher, corpus, progress)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from attnreplace.errors import UserError
 from attnreplace.hosts import GROUPS, Site, format_layers
 from attnreplace.rundir import RunDir
-from attnreplace.splice.bundle import BundleConfig, bundle_name
+from attnreplace.splice.bundle import BundleConfig, bundle_name, unknown_bundle
 from attnreplace.splice.splice import BundlePart
 from attnreplace.students import StudentConfig
 
@@ -135,8 +135,7 @@ def without_seed(name: str, seed: int | None) -> str:
 def _part(text: str, configs: Mapping[str, BundleConfig]) -> Chosen:
     name, colon, layers = (piece.strip() for piece in text.partition(":"))
     if name not in configs:
-        valid = ", ".join(configs) or "none yet; `attnreplace distill` makes them"
-        raise UserError(f"unknown bundle {name!r}; valid: {valid}")
+        raise unknown_bundle(name, configs)
     config = configs[name]
     if colon and not layers:
         raise UserError(f"{text!r} names no layers; write it as {name}:0-2,4, or as {name}")

@@ -1,12 +1,15 @@
 """Which students there are to choose from."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, replace
 
+from attnreplace.distill.config import DistillConfig
 from attnreplace.errors import UserError
+from attnreplace.hosts import Site, format_layers
 from attnreplace.progress import Progress
 from attnreplace.rundir import RunDir
 from attnreplace.search.config import SearchConfig
-from attnreplace.splice.bundle import BundleConfig, load_bundle_config
+from attnreplace.splice.bundle import BundleConfig, load_bundle_config, unknown_bundle
 from attnreplace.students import student_class
 from attnreplace.teacher.load import Teacher
 
@@ -27,8 +30,7 @@ def bundles_to_choose_from(
     there = {name: load_bundle_config(run.students / name) for name in run.bundles()}
     for name in config.bundles:
         if name not in there:
-            valid = ", ".join(there) or "none yet; `attnreplace distill` makes them"
-            raise UserError(f"unknown bundle {name!r}; valid: {valid}")
+            raise unknown_bundle(name, there)
     every = {}
     for name, bundle in there.items():
         if bundle.teacher_digest != teacher.digest:
@@ -52,6 +54,38 @@ def bundles_to_choose_from(
             f"there are {', '.join(every)} ({', '.join(kinds)})"
         )
     return every, asked
+
+
+def remade_by(bundles: Sequence[BundleConfig], base: DistillConfig) -> DistillConfig:
+    """What makes these bundles anew, and besides them every combination of what they are.
+
+    Args:
+        bundles: as they are in a run, at least one; how they were trained, the first one says.
+        base: holds what does not matter to a student.
+    """
+    first = bundles[0]
+    known = {field.name for field in fields(DistillConfig)}
+    settings = {k: v for k, v in first.training.get("settings", {}).items() if k in known}
+    shape = next(iter(first.students.values()))
+    groups = {b.name: [Site.parse(site) for site in b.sites] for b in bundles}
+    layers = {format_layers([site.layer for site in sites]) for sites in groups.values()}
+    return replace(
+        base,
+        **settings,
+        methods=_each(bundle.method for bundle in bundles),
+        sizes=_each(bundle.size for bundle in bundles),
+        families=_each(bundle.family for bundle in bundles),
+        sites=_each(sites[0].group for sites in groups.values()),
+        layers=layers.pop() if len(layers) == 1 else "",
+        spatial=shape.spatial,
+        hidden_layers=shape.hidden_layers,
+        positions=first.positions,
+        seeds=max(bundle.seed for bundle in bundles) - settings.get("seed", base.seed) + 1,
+    )
+
+
+def _each(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))
 
 
 def _kind(bundle: BundleConfig) -> str:

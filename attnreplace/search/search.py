@@ -14,12 +14,13 @@ from attnreplace.errors import UserError
 from attnreplace.evaluate.cost import NEW_TOKENS, device_name
 from attnreplace.evaluate.evaluate import device_named
 from attnreplace.evaluate.forced import forced_learner
+from attnreplace.evaluate.specs import choose
 from attnreplace.hosts import Site
 from attnreplace.locks import only_one
 from attnreplace.progress import NullProgress, Progress
 from attnreplace.rundir import RunDir, write_json
 from attnreplace.search.assignments import Assignments
-from attnreplace.search.bundles import bundles_to_choose_from
+from attnreplace.search.bundles import bundles_to_choose_from, remade_by
 from attnreplace.search.choose import Point, frontier, walk
 from attnreplace.search.config import SearchConfig
 from attnreplace.search.cost import student_costs, whole_cost
@@ -65,8 +66,8 @@ def search(
 
     Returns:
         What was found. It is written to `run.search` with, where a system was chosen, the spliced
-        model whole, as `load_spliced_pretrained` reads it, and the run's configuration with that
-        system to evaluate.
+        model whole, as `load_spliced_pretrained` reads it, and the run's configuration with its
+        students to distill and that system to evaluate.
 
     Raises:
         UserError: no teacher, or one without a head; no bundles to choose from; a cost that the
@@ -85,7 +86,6 @@ def search(
         raise UserError(f"the corpus {corpus.name} has no validation data to score students on")
     every, bundles = bundles_to_choose_from(run, teacher, config, progress)
     with only_one(run.search / "search.lock", f"searching in {run.path}"):
-        run.update_config(search=config)
         return _Search(run, config, teacher, corpus, every, bundles, progress).execute(remeasure)
 
 
@@ -259,6 +259,10 @@ class _Search:
             model = self.verifier.model(chosen["system"])
             write_model(temporary, folder, former, model, reader, record | chosen)
             config = self.run.config()
-            evaluate = replace(config.evaluate, systems=[chosen["system"]])
-            replace(config, evaluate=evaluate).save(toml)
+            used = [self.bundles[part.bundle] for part in choose(chosen["system"], self.bundles)]
+            replace(
+                config,
+                distill=remade_by(used, config.distill),
+                evaluate=replace(config.evaluate, systems=[chosen["system"]]),
+            ).save(toml)
         write_json(path, outcome)

@@ -6,7 +6,7 @@ configuration is a whole bundle. Other files in the folder are left alone.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -200,6 +200,12 @@ def load_bundle_config(path: Path) -> BundleConfig:
     if not file.is_file():
         raise UserError(f"no bundle in {path}; run `attnreplace distill` to make one")
     return BundleConfig.from_json(read_json(file), str(file))
+
+
+def unknown_bundle(name: str, there: Iterable[str]) -> UserError:
+    """The error where a run has no bundle of that name, but others."""
+    valid = ", ".join(there) or "none yet; `attnreplace distill` makes them"
+    return UserError(f"unknown bundle {name!r}; valid: {valid}")
 
 
 def bundle_digest(path: Path) -> str:

@@ -158,8 +158,6 @@ class _Tuning:
                 f"{self.folder if self.folder.exists() else checkpoint} is of other settings"
                 f"{differences}; add --overwrite to replace it, or choose another --name"
             )
-        if self.state.is_main_process:
-            self.run.update_config(tune=self.config)
         task = get_task(self.corpus.task)
         learner = self._learner(task)
         loop = TrainingLoop(

@@ -336,7 +336,7 @@ def test_students_of_another_shape_are_other_students(run_copy):
     before = checkpoint.read_bytes()
     with pytest.raises(UserError, match=r"unfinished students of other settings.*--overwrite"):
         distill(run_copy, wider)
-    assert checkpoint.read_bytes() == before and run_copy.config().distill == config
+    assert checkpoint.read_bytes() == before
     distill(run_copy, wider, overwrite=True)
     assert load_bundle_config(run_copy.students / "alr-xs").positions == 46
     with pytest.raises(UserError, match=r"\(positions 46 there, 45 wanted\); add --overwrite"):

@@ -483,7 +483,6 @@ def test_without_students_the_teacher_is_evaluated_and_a_note_says_how_to_make_s
         for name in ("teacher", "removed")
     ]
     assert texts[0] != texts[1]
-    assert RunConfig.load(run.config_path).evaluate == QUICK
 
 
 def test_attention_is_removed_where_bundles_replace_it(run: RunDir) -> None:

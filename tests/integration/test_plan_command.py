@@ -1,5 +1,6 @@
 """The plan held against a real run, and what the documents say against real files."""
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -43,16 +44,16 @@ def test_bytes_are_known_before_extraction(run_copy):
 
 def test_seconds_are_held_against_the_record(run_copy):
     run = RunDir(run_copy.path)
-    distill(run, DistillConfig(methods=["alr", "elr"], sizes=["xs"], epochs=1))
+    students = DistillConfig(methods=["alr", "elr"], sizes=["xs"], epochs=1)
+    distill(run, students)
     *before, checked = check_run(run, get_machine("two-cores"))
     assert [stage.stage for stage in before] == ["train", "extract"]
     assert all(stage.measured > 0 and stage.predicted > 0 for stage in before)
     assert checked.bundles == ["alr-xs", "elr-xs"]
     assert checked.students == checked.together == 4
     assert checked.measured > 0
-    made = make_plan(
-        run.config(), run_counts(run), empty_copy(run.teacher), get_machine("two-cores")
-    )
+    config = dataclasses.replace(run.config(), distill=students)
+    made = make_plan(config, run_counts(run), empty_copy(run.teacher), get_machine("two-cores"))
     parts = made.stages[-1].parts
     # The same work; the plan of the stage adds the reading.
     assert checked.predicted == pytest.approx(sum(parts.values()) - parts["disk"])

@@ -31,6 +31,7 @@ from .conftest import KillAfter, Killed
 needs_peft = pytest.mark.skipif(find_spec("peft") is None, reason="peft is not installed")
 
 SYSTEM = "alr-xs+alr-xs-decoder+alr-xs-cross"
+STUDENTS = DistillConfig(methods=["alr"], sizes=["xs"], epochs=1, learning_rate=2e-3)
 CONFIG = TuneConfig(system=SYSTEM, epochs=2, warmup_steps=2, learning_rate=1e-2)
 
 
@@ -40,7 +41,7 @@ def spliced(extracted, tmp_path_factory) -> RunDir:
     run = RunDir(tmp_path_factory.mktemp("tune") / "run")
     shutil.copytree(extracted.path, run.path)
     extract(run, ExtractConfig(sites=["all"]), overwrite=True)
-    distill(run, DistillConfig(methods=["alr"], sizes=["xs"], epochs=1, learning_rate=2e-3))
+    distill(run, STUDENTS)
     return run
 
 
@@ -262,11 +263,17 @@ def test_tuned_models_are_evaluated_until_they_are_others(own):
 
 
 def test_a_run_tunes_the_system_that_it_names(own):
-    config = own.config()
     config = dataclasses.replace(
-        config,
+        own.config(),
+        distill=STUDENTS,
         tune=dataclasses.replace(CONFIG, system="alr-xs", epochs=1),
         evaluate=EvalConfig(beams=[1], test_sets=["test"], cost=False, baselines=False),
     )
     page = run_all(own, config).read_text(encoding="utf-8")
     assert "ALR-XS, tuned kl+ce" in page
+    assert own.config() == config
+    # What single stages are told holds for them alone: the run goes on as before.
+    distill(own, dataclasses.replace(STUDENTS, sizes=["s"]))
+    tune(own, dataclasses.replace(CONFIG, system="alr-s", epochs=1))
+    evaluate(own, dataclasses.replace(config.evaluate, beams=[2]), ["alr-s"])
+    assert own.config() == config

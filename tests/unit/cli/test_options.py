@@ -24,7 +24,7 @@ def test_the_help_names_every_family():
     assert option.help.split(";")[0].split(", ") == families("all") == list(FAMILIES)
 
 
-def test_a_stage_makes_its_choices_anew_and_keeps_how_it_works(tmp_path):
+def test_a_stage_makes_its_choices_anew_and_works_as_the_run_was_told(tmp_path):
     run = RunDir(tmp_path)
     run.update_config(
         distill=DistillConfig(sites=["cross"], layers="0,1", hidden_layers=2, seeds=3, epochs=7)
@@ -37,7 +37,7 @@ def test_a_stage_makes_its_choices_anew_and_keeps_how_it_works(tmp_path):
     assert configure(run, {}).distill == run.config().distill
 
 
-def test_what_a_run_keeps_for_a_stage_is_said(tmp_path, notes):
+def test_what_a_stage_takes_from_the_run_is_said(tmp_path, notes):
     run = RunDir(tmp_path)
     configure(run, {}, ["distill.epochs=9"], stage="distill", progress=notes)
     assert notes.said == []
@@ -46,7 +46,7 @@ def test_what_a_run_keeps_for_a_stage_is_said(tmp_path, notes):
     configure(run, {"distill": {"epochs": 9}}, stage="distill", progress=notes)
     configure(run, {}, ["distill.epochs=9"], stage="distill", progress=notes)
     configure(run, {"tune": {"epochs": 2}}, stage="tune", progress=notes)
-    where = f"distill, as before in {run.config_path}"
+    where = f"distill, as in {run.config_path}"
     told = f"{where}: precision bf16 (for the defaults: --set distill.precision=default)"
     assert notes.said == [
         f"{where}: epochs 7, precision bf16 (for the defaults: --set distill.epochs=default)",
@@ -59,7 +59,7 @@ def test_what_a_run_keeps_for_a_stage_is_said(tmp_path, notes):
     with pytest.raises(UserError, match="epoch"):
         configure(run, {}, ["distill.epoch=default"], stage="distill", progress=notes)
     assert len(notes.said) == 3
-    # What repeats the whole run also keeps what its last commands worked on.
+    # What repeats the whole run also repeats what it worked on.
     configure(run, {"distill": {"epochs": 9}}, progress=notes)
     assert notes.said[3].startswith(f"{where}: sites ['cross'], precision bf16, seeds 3 (")
 
