@@ -34,13 +34,7 @@ def run_all(
     """
     train(run, config.data, config.teacher, config.training, overwrite=overwrite, progress=progress)
     # What has been refused so far is not noted; from here on `attnreplace run` goes on with it.
-    run.update_config(
-        extract=config.extract,
-        distill=config.distill,
-        tune=config.tune,
-        search=config.search,
-        evaluate=config.evaluate,
-    )
+    run.update_stages(config)
     if not config.distill.online:
         extract(run, config.extract, overwrite=overwrite, progress=progress)
     bundles = distill(run, config.distill, overwrite=overwrite, progress=progress)

@@ -120,6 +120,14 @@ class RunDir:
             base = RunConfig.from_dict({"data": {"task": task}})
         dataclasses.replace(base, **sections).save(self.config_path)
 
+    def update_stages(self, config: "RunConfig") -> None:
+        """Note what all stages after the teacher's training are to do."""
+        import dataclasses
+
+        named = [field.name for field in dataclasses.fields(config)]
+        first = ("data", "teacher", "training")
+        self.update_config(**{name: getattr(config, name) for name in named if name not in first})
+
     def corpus(self) -> "AnyCorpus":
         """The corpus that the run's configuration names."""
         from attnreplace.data.corpora import load_corpus

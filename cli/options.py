@@ -31,7 +31,7 @@ SetOption = Annotated[
         "--set",
         metavar="SECTION.FIELD=VALUE",
         help=f"{ANY_FIELD} Holds for this command; `run` keeps it for the run's later commands, "
-        "`train` and `extract` what is of the teacher and the store.",
+        "`train` what is of corpus and teacher, `extract` what is of the store.",
     ),
 ]
 ConfigArgument = Annotated[

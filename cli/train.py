@@ -8,6 +8,7 @@ import typer
 from attnreplace_cli import console
 from attnreplace_cli.options import (
     DEFAULT_RUN,
+    ConfigArgument,
     DataDirOption,
     DatasetOption,
     ModelOption,
@@ -25,6 +26,7 @@ from attnreplace_cli.options import (
 
 
 def train(
+    config: ConfigArgument = None,
     task: TaskOption = None,
     dataset: DatasetOption = None,
     data_dir: DataDirOption = None,
@@ -49,21 +51,25 @@ def train(
 
     Example: attnreplace train --dataset iwslt2017 --pair de-en --preset paper --run runs/iwslt
 
+    From a file, whose other sections the next stages read: attnreplace train FILE.toml
+
     Of images: attnreplace train --task image --model gmlp --run runs/digits
 
     On several devices: torchrun --nproc-per-node gpu -m -- attnreplace_cli.main train ...
     """
     progress = console.progress()
+    from attnreplace.config import RunConfig
     from attnreplace.hosts import HOSTS
     from attnreplace.rundir import RunDir
     from attnreplace.tasks import get_task
     from attnreplace.teacher.train import train as train_teacher
 
     directory = RunDir(run)
-    asked = task or directory.config().data.task
+    base = directory.config() if config is None else RunConfig.load(config)
+    asked = task or base.data.task
     depth = ["encoder_layers", "decoder_layers"] if asked == "translation" else ["layers"]
     folder = None if data_dir is None else Path(data_dir).resolve()
-    config = configure(
+    resolved = configure(
         directory,
         {
             "data": {"task": task, "dataset": dataset, "data_dir": folder, "pair": pair},
@@ -82,16 +88,19 @@ def train(
             "training": {"epochs": epochs, "seed": seed},
         },
         assignments,
+        config,
     )
     teacher = train_teacher(
         directory,
-        config.data,
-        config.teacher,
-        config.training,
+        resolved.data,
+        resolved.teacher,
+        resolved.training,
         overwrite=overwrite,
         progress=progress,
     )
-    metric = get_task(config.data.task).metric
+    if config is not None:  # its other sections are for the stages that follow
+        directory.update_stages(resolved)
+    metric = get_task(resolved.data.task).metric
     best = teacher.record.get("best")
     how = "as it was found"
     if best is not None:

@@ -79,7 +79,8 @@ def test_the_commands_as_the_readme_has_them(cli, tmp_path, data_dir, monkeypatc
     ):
         assert fails(cli(command), then)
     small = [s for s in SMALL if "data." not in s]
-    code, out, err = cli("train", "--data-dir", data_dir, *small)
+    (tmp_path / "short.toml").write_text("[distill]\nepochs = 1\n[evaluate]\nbeams = [1]\n")
+    code, out, err = cli("train", "short.toml", "--data-dir", data_dir, *small)
     assert code == 0, err
     assert "next: attnreplace extract" in out
     assert fails(cli("distill", "--method", "alrr", "--size", "m"), "attnreplace extract")
@@ -88,7 +89,8 @@ def test_the_commands_as_the_readme_has_them(cli, tmp_path, data_dir, monkeypatc
     assert code == 0 and "next: attnreplace distill" in out
     code, out, err = cli("eval", "--bleu", "--beam", "1")
     assert code == 0 and "attnreplace distill" in err
-    code, out, _ = cli("distill", "--method", "alrr", "--size", "m", "--epochs", "1")
+    code, out, err = cli("distill", "--method", "alrr", "--size", "m")
+    assert "distill, as in runs/default/config.toml: epochs 1 (" in err
     assert code == 0 and "alrr-m" in out and "next: attnreplace eval" in out
     code, out, _ = cli("eval", "--bleu", "--beam", "1")
     assert code == 0 and "ALRR-M" in out and "next: attnreplace report" in out
