@@ -136,8 +136,8 @@ BundleOption = Annotated[
         "--bundle",
         metavar="NAME[:LAYERS][+NAME...]",
         help="Bundles of the run, several with commas; joined by +, they go into one model; "
-        "alr-m:0-2 takes some of its layers. Default: each alone, and those of one method and "
-        "size together.",
+        "alr-m:0-2 takes some of its layers; tuned/NAME is a tuned model. Default: each alone, "
+        "those of one method and size together, and all that were tuned.",
     ),
 ]
 

@@ -1,18 +1,13 @@
 """attnreplace translate."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from attnreplace.errors import UserError
 from attnreplace_cli import console
 from attnreplace_cli.options import DEFAULT_RUN, BundleOption, RunOption, bundles, run_suffix
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
-    from attnreplace.evaluate.translate import Translations
 
 
 def translate(
@@ -23,17 +18,16 @@ def translate(
     beam: Annotated[int, typer.Option(min=1, help="Beam width.")] = 5,
     run: RunOption = DEFAULT_RUN,
 ) -> None:
-    """Translate sentences with the teacher and with its students, side by side.
+    """Translate sentences with the teacher, its students and tuned models, side by side.
 
     Example: attnreplace translate "Die Lehrerin liest ein Buch." --bundle alrr-m,alr-m+alr-m-cross
     """
     console.progress()
-    from attnreplace.evaluate.specs import bundle_parts, canonical, choose, default_systems
+    from attnreplace.evaluate.config import EvalConfig
+    from attnreplace.evaluate.evaluate import asked_systems
+    from attnreplace.evaluate.systems import candidates
     from attnreplace.evaluate.translate import translate as translate_sentences
     from attnreplace.rundir import RunDir
-    from attnreplace.splice import source_positions
-    from attnreplace.splice.bundle import load_bundle_config
-    from attnreplace.splice.splice import load_spliced
     from attnreplace.teacher.load import load_teacher
 
     directory = RunDir(run)
@@ -43,29 +37,23 @@ def translate(
             f"the teacher in {directory.teacher} is of the task {task}: no translations"
         )
     sentences = text or [line.rstrip("\n") for line in sys.stdin]
-    if not sentences:
+    if not any(sentence.strip() for sentence in sentences):
         raise UserError("nothing to translate; give a sentence, or lines on the input")
-    configs = {name: load_bundle_config(directory.students / name) for name in directory.bundles()}
-    specs = bundles(bundle)
-    chosen = [choose(s, configs) for s in (default_systems(configs) if specs is None else specs)]
-
-    def translated(model: "PreTrainedModel") -> "Translations":
-        return translate_sentences(
-            model,
+    specs = asked_systems(directory, EvalConfig(), bundles(bundle), None)
+    systems = candidates(teacher, directory, specs, baselines=False)
+    # Built one after the other: one copy of the teacher at a time is in memory.
+    columns = {
+        system.system["name"]: translate_sentences(
+            system.build(),
             teacher.tokenizer,
             sentences,
             beam=beam,
-            max_length=min(teacher.max_length, source_positions(model) or teacher.max_length),
+            max_length=system.limit,
             over_long="teacher",
             fallback=teacher.model,
         )
-
-    columns = {"teacher": translated(teacher.model)}
-    for parts in chosen:
-        # A copy of the teacher each: one at a time is in memory.
-        model = load_spliced(teacher.model, bundle_parts(directory, parts))
-        columns[canonical(parts)] = translated(model)
-        del model
+        for system in systems
+    }
     for row, sentence in enumerate(sentences):
         rows = [[name, done.hypotheses[row]] for name, done in columns.items()]
         console.show_text(rows, title=sentence)
@@ -84,5 +72,5 @@ def translate(
                 "than its students: there the teacher's attention translated",
                 soft_wrap=True,
             )
-    if not chosen:
+    if not specs:
         console.out.print(f"next: attnreplace distill{run_suffix(run)}  (no students yet)")

@@ -227,8 +227,13 @@ def test_all_attention(cli, run_copy):
     assert {"alr-xs@0+alr-xs-decoder", "removed-encoder-layers0-decoder"} <= names
 
     together = "alr-xs+alr-xs-decoder+alr-xs-cross"
-    code, out, err = cli("translate", "Hund.", "--beam", "2", "--bundle", together, *run)
-    assert code == 0 and together in out, err
+    tune = ["tune", "--bundle", together, "--name", "end-to-end", "--epochs", "1", *run]
+    code, out, err = cli(*tune)
+    assert code == 0 and "next: attnreplace eval --bundle tuned/end-to-end" in out, err
+    those = f"{together},tuned/end-to-end"
+    code, out, err = cli("translate", "Hund.", "--beam", "2", "--bundle", those, *run)
+    assert code == 0 and together in out and "tuned/end-to-end" in out, err
+    assert fails(cli("translate", " ", *run), "nothing to translate")
     code, out, err = cli("inspect", run_copy.students / "alr-s-h2-cross-paper")
     assert "1 layer of decoder cross-attention, form paper" in " ".join(out.split()), err
     code, out, err = cli("inspect", run_copy.activations)
