@@ -6,7 +6,7 @@ from functools import cached_property
 from statistics import fmean
 from typing import Any
 
-from attnreplace.report.overview.experiments import Experiment, by_corpus
+from attnreplace.report.overview.experiments import Experiment, by_study
 from attnreplace.report.overview.trials import System, Trial
 from attnreplace.report.result import KINDS as SYSTEMS
 from attnreplace.report.result import Result, position
@@ -54,7 +54,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Headline:
-    """Experiments on one corpus, each on its first test set."""
+    """Experiments of one study, each on its first test set."""
 
     trials: tuple[Trial, ...]
 
@@ -96,10 +96,11 @@ class Headline:
 def headline_of(experiments: Sequence[Experiment]) -> Headline | None:
     """The headline's experiments; None where there are none of translation.
 
-    Those that compare kinds of students, on the corpus that has most of them.
+    Those of one study, as they are named alike for other languages: the one that has most of them
+    among those that compare kinds of students.
     """
     translations = [one for one in experiments if one.translates]
-    groups = by_corpus([one for one in translations if one.compares] or translations)
+    groups = by_study([one for one in translations if one.compares] or translations)
     if not groups:
         return None
     chosen = max(

@@ -1,7 +1,8 @@
 """Published experiments: what lies in their folders."""
 
+import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,9 @@ class Experiment:
     title: str
     """What it is, in a few words."""
 
+    about: str
+    """The same in more of them."""
+
     corpus: str
     """What was trained on, for people."""
 
@@ -51,6 +55,13 @@ class Experiment:
     def name(self) -> str:
         """The folder's name, and its heading's on the page."""
         return self.folder.name
+
+    @property
+    def study(self) -> str:
+        """What those of other languages are, too: of one configuration, or of the same name."""
+        if self.source is not None:
+            return self.source.stem
+        return self.name.removesuffix(self.results[0].pair).rstrip("-")
 
     @property
     def log(self) -> Path | None:
@@ -70,8 +81,8 @@ class Experiment:
 
     @property
     def compares(self) -> bool:
-        """Whether it compares kinds of students, or only the paper's in several sizes."""
-        return len({kind for r in of_kind(self.results, "student") for kind in r.kinds}) > 1
+        """Whether there are other students than the paper's in it."""
+        return any(r.family != "shallow_ff" for r in of_kind(self.results, "student"))
 
     def is_whole(self, result: Result) -> bool:
         """Whether a system replaces all layers of the groups of sites that it is at."""
@@ -99,11 +110,22 @@ def load_experiments(folder: Path) -> list[Experiment]:
 
 def by_corpus(experiments: Iterable[Experiment]) -> dict[str, list[Experiment]]:
     """Experiments on the same corpus, the corpora with most results first."""
+    return _grouped(experiments, lambda one: one.corpus)
+
+
+def by_study(experiments: Iterable[Experiment]) -> dict[str, list[Experiment]]:
+    """Experiments of the same configuration, those with most results first."""
+    return _grouped(experiments, lambda one: one.study)
+
+
+def _grouped(
+    experiments: Iterable[Experiment], key: Callable[[Experiment], str]
+) -> dict[str, list[Experiment]]:
     groups: dict[str, list[Experiment]] = {}
     for experiment in experiments:
-        groups.setdefault(experiment.corpus, []).append(experiment)
-    sizes = {corpus: sum(len(one.results) for one in group) for corpus, group in groups.items()}
-    return {corpus: groups[corpus] for corpus in sorted(groups, key=lambda name: -sizes[name])}
+        groups.setdefault(key(experiment), []).append(experiment)
+    sizes = {name: sum(len(one.results) for one in group) for name, group in groups.items()}
+    return {name: groups[name] for name in sorted(groups, key=lambda name: -sizes[name])}
 
 
 def describe_data(experiment: Experiment) -> str:
@@ -127,7 +149,8 @@ def _load(folder: Path) -> Experiment:
     return Experiment(
         folder,
         source,
-        folder.name if source is None else _title(source),
+        folder.name if source is None else re.split("[:;]", _comment(source))[0].rstrip(". "),
+        folder.name if source is None else _comment(source).partition(";")[0].rstrip(". "),
         CORPORA.get(dataset, dataset),
         _teacher(training),
         tuple(records),
@@ -200,12 +223,10 @@ def _dataset(folder: Path) -> str:
     return Fields(settings, str(path)).may(str, "data", "dataset") or ""
 
 
-def _title(source: Path) -> str:
-    """The first comment of a configuration, as far as its first colon or semicolon."""
+def _comment(source: Path) -> str:
+    """The first line of a configuration, where it is a comment."""
     line = source.read_text(encoding="utf-8").partition("\n")[0]
-    if not line.startswith("#"):
-        return source.stem
-    return line.lstrip("# ").replace(";", ":").partition(":")[0].rstrip(". ")
+    return line.lstrip("# ") if line.startswith("#") else source.stem
 
 
 def _teacher(training: Fields) -> str:

@@ -8,7 +8,7 @@ from attnreplace.report.canvas import Chart
 from attnreplace.report.metrics import MEASURES
 from attnreplace.report.numbers import count
 from attnreplace.report.overview.choice import kind_order
-from attnreplace.report.overview.experiments import Experiment, by_corpus
+from attnreplace.report.overview.experiments import Experiment, by_corpus, by_study
 from attnreplace.report.overview.section import experiment_section, link
 from attnreplace.report.overview.trials import KIND, SCOPE, SYSTEM, System, joint_table, trials_of
 from attnreplace.report.result import Result
@@ -20,7 +20,8 @@ from attnreplace.tune.folder import TUNED
 
 HOW_TO_READ = f"""\
 Written by `attnreplace results` from the records of the experiments: nobody typed a number into a
-table. A column is an experiment on one test set, and links to the experiment. BLEU is sacreBLEU on
+table. A column is an experiment on one test set, and links to the experiment; a table has the
+experiments of one configuration. BLEU is sacreBLEU on
 detokenised text, at the beam width in the heading: 5, as in the paper, where most systems were
 translated so; a cell of another width says so. Where students were trained from several seeds: mean
 ± standard deviation. {NOTHING} was not evaluated."""
@@ -58,9 +59,11 @@ def results_page(experiments: Sequence[Experiment], page: Path, figure: Chart | 
         kinds = [f"- *{kind}*: {words}" for kind, words in KINDS.items()]
         parts += ["## Kinds of students", "\n".join(kinds), KIND_NOTE]
         for corpus, group in by_corpus(compared).items():
-            texts = [SCOPE, SYSTEM, KIND, ("Parameters / replaced", _parameters)]
-            table = joint_table(trials_of(group), texts, order=kind_order, differs=True)
-            parts += [f"### {corpus}, kinds", table]
+            parts.append(f"### {corpus}, kinds")
+            for study in by_study(group).values():
+                texts = [SCOPE, SYSTEM, KIND, ("Parameters / replaced", _parameters)]
+                table = joint_table(trials_of(study), texts, order=kind_order, differs=True)
+                parts += [f"{study[0].about}.", table]
     others = [one for one in experiments if not one.translates]
     if others:
         parts += ["## Images, masked tokens, texts", *_encoder_tables(others)]
@@ -69,29 +72,31 @@ def results_page(experiments: Sequence[Experiment], page: Path, figure: Chart | 
 
 
 def _papers_tables(experiments: Sequence[Experiment]) -> list[str]:
-    """A table for everything that is replaced: methods and sizes below one another."""
+    """Tables for everything that is replaced: methods and sizes below one another."""
     scopes = scopes_of(r.scope for one in experiments for r in one.results if _is_papers(r))
-    return [part for scope in scopes for part in _papers_table(experiments, scope)]
+    return [part for scope in scopes for part in _papers_scope(experiments, scope)]
 
 
-def _papers_table(experiments: Sequence[Experiment], scope: Scope) -> list[str]:
-    """One of them, the experiments with most students first, and what there is to say of it."""
-    students = {
-        one.name: [r for r in one.results if _is_papers(r) and r.scope == scope]
-        for one in experiments
-    }
-    having = sorted(
-        (one for one in experiments if students[one.name]),
-        key=lambda one: -len({System.of(result) for result in students[one.name]}),
-    )
-    here = [result for found in students.values() for result in found]
+def _papers_scope(experiments: Sequence[Experiment], scope: Scope) -> list[str]:
+    """A table a study, those with most students first, and what there is to say of them."""
+
+    def students(one: Experiment) -> list[Result]:
+        return [r for r in one.results if _is_papers(r) and r.scope == scope]
+
+    def rows(study: Sequence[Experiment]) -> int:
+        return len({System.of(result) for one in study for result in students(one)})
+
+    studies = by_study(one for one in experiments if students(one)).values()
+    here = [result for study in studies for one in study for result in students(one)]
     sites = {result.sites for result in here}
 
     def wanted(result: Result) -> bool:
         beside = result.kind == "removed" or _is_papers(result)
         return result.kind == "teacher" or (beside and result.sites in sites)
 
-    parts = [f"**{scope.title}**", joint_table(trials_of(having), [SYSTEM], wanted)]
+    parts = [f"**{scope.title}**"]
+    for study in sorted(studies, key=rows, reverse=True):
+        parts += [f"{study[0].about}.", joint_table(trials_of(study), [SYSTEM], wanted)]
     return [*parts, NON_CAUSAL_NOTE] if any(NON_CAUSAL in r.label for r in here) else parts
 
 

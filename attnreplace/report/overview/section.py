@@ -18,7 +18,7 @@ def experiment_section(experiment: Experiment, page: Path) -> str:
     links = [f"[records]({link(experiment.folder, page)})"]
     if experiment.source is not None:
         links.insert(0, f"[configuration]({link(experiment.source, page)})")
-    lines = [f"{experiment.title}: {', '.join(links)}.", f"Data: {describe_data(experiment)}."]
+    lines = [f"{experiment.about} ({', '.join(links)}).", f"Data: {describe_data(experiment)}."]
     if experiment.teacher:
         lines.append(f"Teacher: {experiment.teacher}.")
     parts = [f"### {experiment.name}", "  \n".join(lines + _signatures(experiment))]

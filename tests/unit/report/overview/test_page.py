@@ -47,9 +47,14 @@ def test_the_papers_tables_hold_its_students_alone(published: Path) -> None:
     places = [papers.index(f"**{title}**") for title in [*titles, "All attention"]]
     assert places == sorted(places)
     tables = [papers[start:end] for start, end in pairwise([*places, len(papers)])]
+    rows = [[line for line in table.splitlines() if line.startswith("| ")] for table in tables]
     systems = [
-        [line.split(" | ")[0].strip("| ") for line in table.splitlines() if "| " in line][2:]
-        for table in tables
+        [
+            name
+            for row in found
+            if (name := row.split(" | ")[0].strip("| ")) not in ("System", "---")
+        ]
+        for found in rows
     ]
     assert systems == [
         ["Teacher", "Attention removed", "ALR-M"],
@@ -60,13 +65,19 @@ def test_the_papers_tables_hold_its_students_alone(published: Path) -> None:
             "ALR-M cross, untrained",
             "ALR-M cross",
             "ALR-M cross, paper's non-causal form",
+            # A table of their own for those of another configuration.
+            "Teacher",
+            "ALR-M cross",
+            "ALR-M cross, paper's non-causal form",
         ],
         ["Teacher", "ALR-M all"],
     ]
     # Only what replaces cross-attention was evaluated in all of the experiments.
     assert ["multi30k-sizes" in table for table in tables] == [False, False, True, False]
-    first = tables[2].splitlines()[2]
-    assert first.index("multi30k-attentionless-fr-en") < first.index("multi30k-sizes")
+    first, second = (row for row in rows[2] if row.startswith("| System"))
+    assert "multi30k-attentionless-fr-en" in first and "multi30k-sizes" not in first
+    assert "multi30k-sizes" in second and "attentionless" not in second
+    assert "\nKinds of students: every one of them.\n" in tables[2]
     assert [NON_CAUSAL_NOTE in table for table in tables] == [False, False, True, False]
 
 
