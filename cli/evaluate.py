@@ -95,6 +95,8 @@ def evaluate(
     config = configure(
         directory, {"evaluate": options}, assignments, stage="evaluate", progress=progress
     )
+    if beam is not None and config.data.task != "translation":
+        raise UserError(f"--beam is for translations; the task of {run} is {config.data.task}")
     systems, groups = bundles(bundle), site_groups(sites)
     report = f"attnreplace report{run_suffix(run)}"
     if diagnose:

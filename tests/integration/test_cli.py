@@ -340,6 +340,7 @@ def test_advice_names_the_run(cli, run_copy, tmp_path):
     assert fails(cli("eval", "--bundle", "a", "--run", run_copy.path), "`attnreplace distill --run")
     run_copy.update_config(data=DataConfig(task="mlm"))
     assert fails(cli("translate", "ein Hund", "--run", run_copy.path), "is of the task mlm")
+    assert fails(cli("eval", "--beam", "4", "--run", run_copy.path), "--beam is for translations")
 
 
 class InterruptedInput:
