@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
+from typing import Any
 
 from attnreplace.distill.config import DistillConfig
 from attnreplace.errors import UserError
@@ -66,22 +67,24 @@ def remade_by(bundles: Sequence[BundleConfig], base: DistillConfig) -> DistillCo
     first = bundles[0]
     known = {field.name for field in fields(DistillConfig)}
     settings = {k: v for k, v in first.training.get("settings", {}).items() if k in known}
-    shape = next(iter(first.students.values()))
+    shapes = [shape for bundle in bundles for shape in bundle.students.values()]
     groups = {b.name: [Site.parse(site) for site in b.sites] for b in bundles}
     layers = {format_layers([site.layer for site in sites]) for sites in groups.values()}
-    return replace(
-        base,
-        **settings,
-        methods=_each(bundle.method for bundle in bundles),
-        sizes=_each(bundle.size for bundle in bundles),
-        families=_each(bundle.family for bundle in bundles),
-        sites=_each(sites[0].group for sites in groups.values()),
-        layers=layers.pop() if len(layers) == 1 else "",
-        spatial=shape.spatial,
-        hidden_layers=shape.hidden_layers,
-        positions=first.positions,
-        seeds=max(bundle.seed for bundle in bundles) - settings.get("seed", base.seed) + 1,
-    )
+    grid: dict[str, Any] = {
+        "methods": _each(bundle.method for bundle in bundles),
+        "sizes": _each(bundle.size for bundle in bundles),
+        "families": _each(bundle.family for bundle in bundles),
+        "sites": _each(sites[0].group for sites in groups.values()),
+        "layers": layers.pop() if len(layers) == 1 else "",
+        # Families without a spatial gate have the usual one.
+        "spatial": next(
+            (s.spatial for s in shapes if s.spatial != DistillConfig.spatial), DistillConfig.spatial
+        ),
+        "hidden_layers": shapes[0].hidden_layers,
+        "positions": first.positions,
+        "seeds": max(bundle.seed for bundle in bundles) - settings.get("seed", base.seed) + 1,
+    }
+    return replace(base, **settings | grid)
 
 
 def _each(names: Iterable[str]) -> list[str]:
