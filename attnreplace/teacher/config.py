@@ -71,6 +71,11 @@ class BaseTraining:
         """Updates at most; None: as many as the epochs have."""
         return None
 
+    @property
+    def patient_from(self) -> int:
+        """The first epoch (from 0) that counts for `patience`."""
+        return 0
+
 
 @dataclass(frozen=True)
 class TrainingConfig(BaseTraining):

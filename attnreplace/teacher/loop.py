@@ -208,14 +208,18 @@ class TrainingLoop:
 
     def _best_epoch(self) -> int:
         """Index into the history; the earliest of equals."""
-        return self.metric.best([row[self._score] for row in self.counters.history])
+        return self._best(self.counters.history)
+
+    def _best(self, rows: list[dict[str, Any]]) -> int:
+        return self.metric.best([row[self._score] for row in rows])
 
     def _exhausted(self) -> bool:
         history, most = self.counters.history, self.config.most_steps
         # Within an epoch, its validation is still to come.
         if most is not None and self.counters.step >= most and not self.counters.batch:
             return True
-        return bool(history) and len(history) - 1 - self._best_epoch() >= self.config.patience
+        counted = history[self.config.patient_from :]
+        return bool(counted) and len(counted) - 1 - self._best(counted) >= self.config.patience
 
     def _save_checkpoint(self) -> None:
         if self.accelerator.is_main_process:

@@ -55,6 +55,9 @@ class TuneConfig(BaseTraining):
     """Peak of the schedule."""
     warmup_steps: int = 50
     """Updates of linear warm-up."""
+    patience: int = 5
+    """Epochs without a better validation score before stopping; with `order`, of those in which the
+    last group has set out."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -110,6 +113,12 @@ class TuneConfig(BaseTraining):
         if not self.order:
             return list(GROUPS)
         return self.order[: 1 + epoch * len(self.order) // self.epochs]
+
+    @property
+    def patient_from(self) -> int:
+        """The first epoch in which all students learn."""
+        last = self.groups_in(self.epochs - 1)
+        return next(epoch for epoch in range(self.epochs) if self.groups_in(epoch) == last)
 
     @property
     def summary(self) -> str:

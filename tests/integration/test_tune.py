@@ -152,6 +152,15 @@ def test_groups_that_have_not_set_out_stay(own):
     assert changed and all("decoder" in name and "self_attn" in name for name in changed)
 
 
+def test_patience_waits_until_all_groups_have_set_out(own):
+    """Nothing gets better: one epoch of the last group is compared with, the next is enough."""
+    config = dataclasses.replace(CONFIG, losses=["ce"], learning_rate=1e-9, epochs=9, patience=1)
+    folder = tune(own, dataclasses.replace(config, order=["encoder", "decoder", "cross"]))
+    assert [row["epoch"] for row in tuned_record(own, folder.name)["history"]] == [*range(1, 9)]
+    folder = tune(own, config)
+    assert len(tuned_record(own, folder.name)["history"]) == 2
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
