@@ -5,8 +5,13 @@ Kim and Rush, "Sequence-Level Knowledge Distillation", arXiv 1606.07947.
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+
+import torch
+from transformers import PreTrainedModel
 
 from attnreplace.data.corpus import Corpus, Pairs
 from attnreplace.digest import digest_json
@@ -22,12 +27,20 @@ CHUNK = 512
 
 
 def with_own_translations(
-    run: RunDir, teacher: Teacher, corpus: Corpus, beam: int, progress: Progress
+    run: RunDir,
+    teacher: Teacher,
+    corpus: Corpus,
+    beam: int,
+    device: torch.device,
+    progress: Progress,
 ) -> Corpus:
     """The corpus with the teacher's translations in place of the training set's.
 
     They are kept in the run, sentence by sentence as JSON lines behind one that says what they were
     made from; interrupted, the next call goes on.
+
+    Args:
+        device: where the teacher translates; it is back afterwards where it was.
 
     Raises:
         UserError: the disk is full.
@@ -37,11 +50,24 @@ def with_own_translations(
     done = _read(path, made_from)
     source = corpus.train.source
     if len(done) < len(source):
-        with only_one(path.with_suffix(".lock"), f"writing {path}"):
+        alone = only_one(path.with_suffix(".lock"), f"writing {path}")
+        with alone, _on(device, teacher.model):
             _translate(path, made_from, teacher, source, done, beam, progress)
     # What came out empty teaches nothing.
     pairs = [(s, t) for s, t in zip(source, done, strict=True) if t]
     return replace(corpus, train=Pairs([s for s, _ in pairs], [t for _, t in pairs]))
+
+
+@contextmanager
+def _on(device: torch.device, model: PreTrainedModel) -> Iterator[None]:
+    """The model on a device meanwhile."""
+    before = model.device
+    model.to(device)  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        # What is drawn for a model made from it is drawn where it is.
+        model.to(before)  # type: ignore[arg-type]
 
 
 def _translate(

@@ -203,7 +203,8 @@ class _Tuning:
 
     def _own_translations(self, corpus: Corpus, progress: Progress) -> Corpus:
         beam = self.config.target_beam
-        return with_own_translations(self.run, self.teacher, corpus, beam, progress)
+        device = self.state.device
+        return with_own_translations(self.run, self.teacher, corpus, beam, device, progress)
 
     def _spliced(self) -> PreTrainedModel:
         """The model before tuning."""

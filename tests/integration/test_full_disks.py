@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from attnreplace.activations.extract import ExtractConfig, extract
 from attnreplace.distill.config import DistillConfig
@@ -147,7 +148,8 @@ def test_translations_that_fill_the_disk_are_kept(extracted: RunDir, disk: Path)
 
     def made(folder: Path) -> list[str]:
         run = RunDir(folder)
-        return with_own_translations(run, teacher, corpus, 1, NullProgress()).train.target
+        device = torch.device("cpu")
+        return with_own_translations(run, teacher, corpus, 1, device, NullProgress()).train.target
 
     (disk / "whole").mkdir()
     expected = made(disk / "whole")

@@ -16,11 +16,15 @@ from attnreplace.distill.distill import distill
 from attnreplace.errors import UserError
 from attnreplace.evaluate.config import EvalConfig
 from attnreplace.evaluate.evaluate import evaluate
+from attnreplace.evaluate.translate import Translations
 from attnreplace.hosts import Site
 from attnreplace.pipeline import run_all
+from attnreplace.progress import NullProgress
 from attnreplace.rundir import RunDir
 from attnreplace.splice.pretrained import load_spliced_pretrained
 from attnreplace.splice.splice import load_spliced
+from attnreplace.teacher.load import load_teacher
+from attnreplace.tune import targets
 from attnreplace.tune.config import TuneConfig
 from attnreplace.tune.folder import tuned_models, tuned_record
 from attnreplace.tune.tune import tune
@@ -208,6 +212,21 @@ def test_the_teachers_own_translations_are_made_once(own):
     kept.write_text(text[: len(text) // 2])
     tune(own, dataclasses.replace(config, name="again"))
     assert kept.read_text() == text
+
+
+def test_the_teacher_translates_on_the_device_that_trains(own, monkeypatch):
+    """No GPU is needed: the places that the model is sent to are written down instead."""
+    teacher, gpu, sent, where = load_teacher(own.teacher), torch.device("cuda", 0), [], []
+
+    def translated(model, tokenizer, sentences, **how):
+        where.append(sent[-1])
+        return Translations(list(sentences), 0)
+
+    monkeypatch.setattr(teacher.model, "to", sent.append)
+    monkeypatch.setattr(targets, "translate", translated)
+    targets.with_own_translations(own, teacher, own.corpus(), 1, gpu, NullProgress())
+    assert where == [gpu]
+    assert sent[-1] == torch.device("cpu")
 
 
 def test_finished_is_kept_and_other_settings_are_refused(own):
