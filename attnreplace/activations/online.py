@@ -92,7 +92,9 @@ class OnlineActivations(PairLayout):
         """
         self.identity.require(self._teacher.path, wanted)
 
-    def verify(self, progress: Progress, names: Collection[str]) -> None:
+    def verify(
+        self, progress: Progress, names: Collection[str], rank: int = 0, ranks: int = 1
+    ) -> None:
         """Nothing is stored."""
 
     def sentence_ids(self, split: str) -> Tensor:

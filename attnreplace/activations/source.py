@@ -45,8 +45,15 @@ class ActivationSource(Protocol):
             UserError: names each field that differs, with both values.
         """
 
-    def verify(self, progress: Progress, names: Collection[str]) -> None:
+    def verify(
+        self, progress: Progress, names: Collection[str], rank: int = 0, ranks: int = 1
+    ) -> None:
         """Make sure that what is stored of some tensors is what was written.
+
+        Args:
+            names: which tensors.
+            rank: of this process among those that share this out.
+            ranks: how many these are.
 
         Raises:
             UserError: names the file that is damaged.

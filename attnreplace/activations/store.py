@@ -148,22 +148,29 @@ class ActivationStore(PairLayout):
         self,
         progress: Progress = NullProgress(),  # noqa: B008
         names: Collection[str] | None = None,
+        rank: int = 0,
+        ranks: int = 1,
     ) -> None:
         """Compare tensors of all shards with their checksums, and the index with the shards.
 
         Args:
             progress: a step a shard.
             names: which tensors; None is all.
+            rank: of this process among those that share the shards out.
+            ranks: how many these are.
 
         Raises:
             UserError: names the file that is damaged.
         """
         names = self.names if names is None else names
-        with progress.task("verify", len(self.manifest.shards)) as task:
+        own = set(list(self.manifest.shards)[rank::ranks])
+        with progress.task("verify", len(own)) as task:
             for split in self.splits:
                 files, lengths = self._files(split), self._lengths(split)
                 ids = self.sentence_ids(split).numpy()
                 for path, first in zip(files.shards, files.first_sentences, strict=False):
+                    if path.name not in own:
+                        continue
                     record = self.manifest.shards[path.name]
                     part = slice(first, first + record.sentences)
                     rows = {per_axis("lengths", a): all_of[part] for a, all_of in lengths.items()}

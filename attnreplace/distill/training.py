@@ -91,8 +91,10 @@ class Training:
         """Train those that are not among the parts yet, an interrupted pass first."""
         passes = self.team.agree(self._passes(orders) if self.team.leads else [])
         left = {str(order.key): order for order in orders}
-        if self.team.leads and passes:
-            self.source.verify(self.progress, tensor_names(order.cut for order in orders))
+        if passes:
+            # Shared out: for one that did it all, the others would wait in a collective operation.
+            names = tensor_names(order.cut for order in orders)
+            self.source.verify(self.progress, names, self.team.index, self.team.count)
         spreads = self._spreads([left[name] for names in passes for name in names])
         for names in passes:
             self._train_pass([left[name] for name in names], spreads)

@@ -4,10 +4,11 @@ Kim and Rush, "Sequence-Level Knowledge Distillation", arXiv 1606.07947.
 """
 
 import json
-import os
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -15,46 +16,44 @@ from transformers import PreTrainedModel
 
 from attnreplace.data.corpus import Corpus, Pairs
 from attnreplace.digest import digest_json
+from attnreplace.distill.team import Team, wait_for
 from attnreplace.errors import UserError
 from attnreplace.evaluate.translate import translate
 from attnreplace.locks import only_one
 from attnreplace.progress import Progress
-from attnreplace.rundir import RunDir
+from attnreplace.rundir import RunDir, write_text
 from attnreplace.teacher.load import Teacher
 
 CHUNK = 512
-"""Sentences translated between two writes."""
+"""Sentences translated between two writes; the division does not depend on who translates them."""
 
 
 def with_own_translations(
-    run: RunDir,
-    teacher: Teacher,
-    corpus: Corpus,
-    beam: int,
-    device: torch.device,
-    progress: Progress,
+    run: RunDir, teacher: Teacher, corpus: Corpus, beam: int, team: Team, progress: Progress
 ) -> Corpus:
     """The corpus with the teacher's translations in place of the training set's.
 
-    They are kept in the run, sentence by sentence as JSON lines behind one that says what they were
-    made from; interrupted, the next call goes on.
+    They are kept in the run, as JSON lines behind one that says what they were made from. The
+    processes of a team share the chunks of sentences out, each on its device, and wait for each
+    other's files; the first joins them. Interrupted, the next call goes on, with as many processes
+    as it has.
 
     Args:
-        device: where the teacher translates; it is back afterwards where it was.
+        team: the processes, all of which make this call; the teacher is back afterwards where it
+            was.
 
     Raises:
-        UserError: the disk is full.
+        UserError: the disk is full, or another command is translating.
     """
-    path = run.path / f"translations.beam{beam}.jsonl"
     made_from = digest_json([teacher.digest, teacher.tokenizer_digest, corpus.digest, beam])
-    done = _read(path, made_from)
+    whole = _Lines(run.path / f"translations.beam{beam}.jsonl", made_from)
     source = corpus.train.source
-    if len(done) < len(source):
-        alone = only_one(path.with_suffix(".lock"), f"writing {path}")
-        with alone, _on(device, teacher.model):
-            _translate(path, made_from, teacher, source, done, beam, progress)
+    if not whole.hold(len(source)):
+        alone = only_one(whole.path.with_suffix(".lock"), f"writing {whole.path}")
+        with alone if team.leads else nullcontext(), _on(team.device, teacher.model):
+            _share(whole, teacher, source, beam, team, progress)
     # What came out empty teaches nothing.
-    pairs = [(s, t) for s, t in zip(source, done, strict=True) if t]
+    pairs = [(s, t) for s, t in zip(source, whole.read(), strict=True) if t]
     return replace(corpus, train=Pairs([s for s, _ in pairs], [t for _, t in pairs]))
 
 
@@ -70,58 +69,83 @@ def _on(device: torch.device, model: PreTrainedModel) -> Iterator[None]:
         model.to(before)  # type: ignore[arg-type]
 
 
-def _translate(
-    path: Path,
-    made_from: str,
-    teacher: Teacher,
-    source: list[str],
-    done: list[str],
-    beam: int,
-    progress: Progress,
-) -> None:
-    """Translate what is left, into `done` and into the file."""
-    with progress.task("the teacher's translations", len(source), len(done)) as task:
+@dataclass(frozen=True)
+class _Lines:
+    """Texts in a file, behind what they were made from; there whole or not at all."""
+
+    path: Path
+    made_from: str
+
+    def hold(self, count: int) -> bool:
+        """Whether that many are there, made from the same."""
+        return len(self.read()) == count
+
+    def read(self) -> list[str]:
+        """Those that are there; none where they were made from something else."""
+        if not self.path.is_file():
+            return []
+        with self.path.open(encoding="utf-8") as file:
+            if next(file, "") != _line(self.made_from):
+                return []
+            lines = file.read().split("\n")[:-1]
         try:
-            with path.open("r+" if done else "w", encoding="utf-8") as file:
-                if done:
-                    # Behind whole lines: the last may have been cut short.
-                    file.truncate(len(_lines(made_from, *done)))
-                    file.seek(0, os.SEEK_END)
-                else:
-                    file.write(_lines(made_from))
-                while len(done) < len(source):
-                    more = source[len(done) : len(done) + CHUNK]
-                    hypotheses = translate(
-                        teacher.model,
-                        teacher.tokenizer,
-                        more,
-                        beam=beam,
-                        max_length=teacher.max_length,
-                        over_long="truncate",
-                    ).hypotheses
-                    file.write(_lines(*hypotheses))
-                    file.flush()
-                    done += hypotheses
-                    task.advance(len(more))
+            return [json.loads(line) for line in lines]
+        except ValueError:
+            return []
+
+    def write(self, texts: list[str]) -> None:
+        """Put them there.
+
+        Raises:
+            UserError: the disk is full.
+        """
+        try:
+            write_text(self.path, "".join(map(_line, [self.made_from, *texts])))
         except OSError as error:
             raise UserError(
-                f"cannot write {path} ({error.strerror}); free some disk space and repeat the "
-                "command, which goes on"
+                f"cannot write {self.path} ({error.strerror}); free some disk space and repeat "
+                "the command, which goes on"
             ) from error
 
 
-def _lines(*values: str) -> str:
-    """As they stand in the file; all of it is ASCII."""
-    return "".join(f"{json.dumps(value)}\n" for value in values)
+def _line(text: str) -> str:
+    """As it stands in the file; all of it is ASCII."""
+    return f"{json.dumps(text)}\n"
 
 
-def _read(path: Path, made_from: str) -> list[str]:
-    """The translations that are there, if they were made from the same."""
-    if not path.is_file():
-        return []
-    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
-    try:
-        first, *values = [json.loads(line) for line in lines]
-    except ValueError:
-        return []
-    return values if first == made_from else []
+def _share(
+    whole: _Lines, teacher: Teacher, source: list[str], beam: int, team: Team, progress: Progress
+) -> None:
+    """Translate this process' chunks, and wait for the others'; the first process joins all."""
+    folder = whole.path.with_suffix(".parts")
+    parts = {
+        start: _Lines(folder / f"{start}.jsonl", whole.made_from)
+        for start in range(0, len(source), CHUNK)
+    }
+    texts = {start: source[start : start + CHUNK] for start in parts}
+    own = list(parts)[team.index :: team.count]
+
+    def there(start: int) -> bool:
+        return parts[start].hold(len(texts[start]))
+
+    with progress.task("the teacher's translations", len(source)) as task:
+        for start in own:
+            if not there(start):
+                hypotheses = translate(
+                    teacher.model,
+                    teacher.tokenizer,
+                    texts[start],
+                    beam=beam,
+                    max_length=teacher.max_length,
+                    over_long="truncate",
+                ).hypotheses
+                parts[start].write(hypotheses)
+            task.advance(len(texts[start]))
+        if team.leads:
+            for start in sorted({*parts}.difference(own)):
+                wait_for(partial(there, start))
+                task.advance(len(texts[start]))
+            whole.write([text for part in parts.values() for text in part.read()])
+            shutil.rmtree(folder)
+        else:
+            wait_for(lambda: whole.hold(len(source)))

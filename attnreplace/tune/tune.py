@@ -6,14 +6,13 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import torch
-from accelerate import PartialState
 from transformers import PreTrainedModel
 
 from attnreplace.checkpoint import load_state
 from attnreplace.data.corpora import AnyCorpus
 from attnreplace.data.corpus import Corpus
 from attnreplace.digest import differing, digest_json
+from attnreplace.distill.team import Team
 from attnreplace.errors import UserError
 from attnreplace.evaluate.scorers.classification import class_columns
 from attnreplace.evaluate.specs import Chosen, bundle_parts, canonical, choose
@@ -84,12 +83,12 @@ def tune(
     parts = choose(config.system, there)
     for part in parts:
         check_bundle(run.students / part.bundle, teacher.digest)
-    state = PartialState(cpu=not torch.accelerator.is_available())
+    team = Team.launched()
     _check(teacher, corpus, config, parts)
     batches = training or run.config().training
-    work = _Tuning(run, config, batches, teacher, corpus, parts, state, progress)
+    work = _Tuning(run, config, batches, teacher, corpus, parts, team, progress)
     alone = only_one(work.path("lock"), f"tuning {work.name} in {run.path}")
-    with alone if state.is_main_process else nullcontext():
+    with alone if team.leads else nullcontext():
         return work.execute(overwrite)
 
 
@@ -125,7 +124,7 @@ class _Tuning:
     teacher: Teacher
     corpus: AnyCorpus
     parts: list[Chosen]
-    state: PartialState
+    team: Team
     progress: Progress
 
     @property
@@ -170,11 +169,11 @@ class _Tuning:
             what=self.name,
         )
         loop.execute()
-        if self.state.is_main_process:
+        if self.team.leads:
             learner.finish()
             self._write(loop, inputs)
             discard(checkpoint)
-        self.state.wait_for_everyone()
+        self.team.meet()
         return self.folder
 
     @property
@@ -193,18 +192,12 @@ class _Tuning:
         if self.config.targets == "teacher":
             if not isinstance(corpus, Corpus):
                 raise UserError(f"tune.targets = teacher is for translation, not for {corpus.task}")
-            if self.state.is_main_process:
-                self._own_translations(corpus, self.progress)
-            self.state.wait_for_everyone()
-            corpus = self._own_translations(corpus, NullProgress())
+            corpus = with_own_translations(
+                self.run, self.teacher, corpus, self.config.target_beam, self.team, self.progress
+            )
         shape = PretrainedConfig(str(self.run.teacher), max_length=self._max_length)
         learner = task.learner(corpus, shape, self._training)
         return TuningLearner(learner, self.teacher.model, self._spliced, self.config)
-
-    def _own_translations(self, corpus: Corpus, progress: Progress) -> Corpus:
-        beam = self.config.target_beam
-        device = self.state.device
-        return with_own_translations(self.run, self.teacher, corpus, beam, device, progress)
 
     def _spliced(self) -> PreTrainedModel:
         """The model before tuning."""
@@ -231,7 +224,7 @@ class _Tuning:
         settings = {name: value for name, value in config.items() if name not in NO_MATTER}
         if self.config.train != "lora":
             settings = {name: v for name, v in settings.items() if not name.startswith("lora_")}
-        settings["precision"] = resolved_precision(self.config.precision, self.state.device)
+        settings["precision"] = resolved_precision(self.config.precision, self.team.device)
         training = asdict(self._training)
         return digest_json(
             {

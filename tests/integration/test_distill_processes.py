@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from attnreplace.distill.config import DistillConfig
 from attnreplace.distill.distill import distill
 from attnreplace.rundir import RunDir, read_json
+from attnreplace.tune import targets
 from attnreplace.tune.config import TuneConfig
 from attnreplace.tune.folder import tuned_record
 from attnreplace.tune.tune import tune
@@ -28,6 +29,8 @@ CONFIG = DistillConfig(
     learning_rate=2e-3,
     checkpoint_minutes=0.0,
 )
+CHUNK = 50
+"""Sentences of the training set that a process translates before the next are another's."""
 # Two processes of the same program: the second configuration is trained after the first.
 SCRIPT = """
 import sys
@@ -36,9 +39,11 @@ from attnreplace.distill.config import DistillConfig
 from attnreplace.distill.distill import distill
 from attnreplace.distill.team import Team
 from attnreplace.rundir import RunDir
+from attnreplace.tune import targets
 from attnreplace.tune.config import TuneConfig
 from attnreplace.tune.tune import tune
 
+targets.CHUNK = {chunk}
 assert Team.launched().count == 2
 for folder, placement in zip(sys.argv[1:], ("student", "data")):
     run = RunDir(Path(folder))
@@ -47,8 +52,15 @@ for folder, placement in zip(sys.argv[1:], ("student", "data")):
 for folder, tuning in zip((sys.argv[1], sys.argv[3]), {tuning!r}):
     tune(RunDir(Path(folder)), TuneConfig(**tuning))
 """
-TUNING = {"system": "alr-s", "epochs": 2, "warmup_steps": 2}
-HEADLESS = TUNING | {"system": "alr-xs", "losses": ["hidden"], "train": "all", "weight_decay": 0.1}
+TUNING = {"system": "alr-s", "epochs": 2, "warmup_steps": 2, "targets": "teacher"}
+HEADLESS = {
+    "system": "alr-xs",
+    "epochs": 2,
+    "warmup_steps": 2,
+    "losses": ["hidden"],
+    "train": "all",
+    "weight_decay": 0.1,
+}
 """No loss reaches the head, whose gradients processes wait for all the same."""
 
 
@@ -79,9 +91,9 @@ def trained(extracted, encoder_runs, tmp_path_factory):
     }
     script = folder / "script.py"
     script.write_text(
-        SCRIPT.replace("{settings!r}", repr(settings)).replace(
-            "{tuning!r}", repr((TUNING, HEADLESS))
-        )
+        SCRIPT.replace("{settings!r}", repr(settings))
+        .replace("{tuning!r}", repr((TUNING, HEADLESS)))
+        .replace("{chunk}", str(CHUNK))
     )
     # `accelerate launch` starts several processes on GPUs only.
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
@@ -127,7 +139,8 @@ def test_by_data_equals_one_process_to_rounding(trained, name):
 @pytest.mark.parametrize(
     ("runs", "config", "within"), [((0, 1), TUNING, 1e-4), ((3, 4), HEADLESS, 0.05)]
 )
-def test_batches_are_shared_to_tune(trained, runs, config, within):
+def test_batches_are_shared_to_tune(trained, runs, config, within, monkeypatch):
+    monkeypatch.setattr(targets, "CHUNK", CHUNK)
     folder = tune(trained[runs[0]], TuneConfig(**config))
     one, two = (tuned_record(trained[run], folder.name) for run in runs)
     assert (one["processes"], two["processes"]) == (1, 2)
@@ -139,6 +152,11 @@ def test_batches_are_shared_to_tune(trained, runs, config, within):
     )
     for name in first.keys() & {"classifier.weight", "lm_head.weight"}:
         torch.testing.assert_close(first[name], second[name], rtol=1e-4, atol=1e-6)
+
+
+def test_translating_is_shared(trained):
+    one, two = (run.path / "translations.beam1.jsonl" for run in trained[:2])
+    assert one.read_bytes() == two.read_bytes()
 
 
 def test_nothing_is_left_behind(trained):

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from attnreplace.activations.extract import ExtractConfig, extract
 from attnreplace.distill.config import DistillConfig
 from attnreplace.distill.distill import distill
+from attnreplace.distill.team import Team
 from attnreplace.errors import UserError
 from attnreplace.evaluate.config import EvalConfig
 from attnreplace.evaluate.evaluate import evaluate
@@ -22,12 +22,13 @@ from attnreplace.progress import NullProgress
 from attnreplace.report.report import write_report
 from attnreplace.rundir import RunDir
 from attnreplace.teacher.load import load_teacher
+from attnreplace.tune import targets
 from attnreplace.tune.config import TuneConfig
 from attnreplace.tune.targets import with_own_translations
 from attnreplace.tune.tune import tune
 from attnreplace_cli.main import main
 
-from .conftest import encoder_data, encoder_run
+from .conftest import KillAfter, Killed, encoder_data, encoder_run
 
 PAGE = 4096
 SHAPE = ("d_model=8", "layers=1", "num_heads=2", "d_ff=8", "vocab_size=265", "max_length=12")
@@ -142,28 +143,33 @@ def files(run: RunDir) -> set[tuple[str, int]]:
     }
 
 
-def test_translations_that_fill_the_disk_are_kept(extracted: RunDir, disk: Path) -> None:
+def test_translations_that_fill_the_disk_are_kept(
+    extracted: RunDir, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     teacher, corpus = load_teacher(extracted.teacher), extracted.corpus()
     corpus = dataclasses.replace(corpus, train=corpus.train.head(24))
+    monkeypatch.setattr(targets, "CHUNK", 8)
 
-    def made(folder: Path) -> list[str]:
+    def made(folder: Path, progress: NullProgress) -> list[str]:
         run = RunDir(folder)
-        device = torch.device("cpu")
-        return with_own_translations(run, teacher, corpus, 1, device, NullProgress()).train.target
+        corpus_of_it = with_own_translations(run, teacher, corpus, 1, Team(), progress)
+        return corpus_of_it.train.target
 
-    (disk / "whole").mkdir()
-    expected = made(disk / "whole")
-    whole = disk / "whole" / "translations.beam1.jsonl"
-    lines = whole.read_bytes().splitlines(keepends=True)
-    path = disk / "translations.beam1.jsonl"
-    path.write_bytes(b"".join(lines[:10]) + lines[10][:5])
+    expected = made(disk / "whole", NullProgress())
+    with pytest.raises(Killed):
+        made(disk, KillAfter(8, "the teacher's"))
     leave(disk, 0)
     with pytest.raises(
         UserError, match=r"cannot write .*\(No space left on device\).*goes on"
     ) as error:
-        made(disk)
+        made(disk, NullProgress())
     assert "\n" not in str(error.value)
-    assert path.read_bytes().startswith(b"".join(lines[:10]))
+    first = disk / "translations.beam1.parts" / "0.jsonl"
+    kept, stamp = first.read_text(), first.stat().st_mtime_ns
     (disk / "filler").unlink()
-    assert made(disk) == expected
-    assert path.read_bytes() == whole.read_bytes()
+    with pytest.raises(Killed):
+        made(disk, KillAfter(24, "the teacher's"))
+    assert (first.read_text(), first.stat().st_mtime_ns) == (kept, stamp)
+    assert made(disk, NullProgress()) == expected
+    name = "translations.beam1.jsonl"
+    assert (disk / name).read_bytes() == (disk / "whole" / name).read_bytes()

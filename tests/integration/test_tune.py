@@ -3,6 +3,8 @@
 import dataclasses
 import shutil
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from safetensors.torch import load_file
 from attnreplace.activations.extract import ExtractConfig, extract
 from attnreplace.distill.config import DistillConfig
 from attnreplace.distill.distill import distill
+from attnreplace.distill.team import Team
 from attnreplace.errors import UserError
 from attnreplace.evaluate.config import EvalConfig
 from attnreplace.evaluate.evaluate import evaluate
@@ -23,7 +26,7 @@ from attnreplace.progress import NullProgress
 from attnreplace.rundir import RunDir
 from attnreplace.splice.pretrained import load_spliced_pretrained
 from attnreplace.splice.splice import load_spliced
-from attnreplace.teacher.load import load_teacher
+from attnreplace.teacher.load import Teacher, load_teacher
 from attnreplace.tune import targets
 from attnreplace.tune.config import TuneConfig
 from attnreplace.tune.folder import tuned_models, tuned_record
@@ -214,6 +217,36 @@ def test_the_teachers_own_translations_are_made_once(own):
     assert kept.read_text() == text
 
 
+def test_processes_share_the_translating_and_wait_for_files(own, tmp_path, monkeypatch):
+    """Threads stand for processes: between them no collective operation would come back."""
+    monkeypatch.setattr(targets, "CHUNK", 32)
+    shutil.copytree(own.path, tmp_path / "alone")
+    translated = targets.translate
+    counts: dict[str, int] = {}
+
+    def counted(model, tokenizer, sentences, **how):
+        name = threading.current_thread().name
+        counts[name] = counts.get(name, 0) + len(sentences)
+        return translated(model, tokenizer, sentences, **how)
+
+    monkeypatch.setattr(targets, "translate", counted)
+
+    def made(run: RunDir, teacher: Teacher, team: Team) -> list[str]:
+        progress = NullProgress()
+        corpus = targets.with_own_translations(run, teacher, run.corpus(), 1, team, progress)
+        return corpus.train.target
+
+    teachers = [load_teacher(own.teacher) for _ in range(3)]
+    teams = [Team(index, 3) for index in range(3)]
+    with ThreadPoolExecutor(3, "process") as pool:
+        shared = list(pool.map(made, [own] * 3, teachers, teams))
+    assert sorted(counts.values()) == [32, 32, 56]
+    assert shared == [made(RunDir(tmp_path / "alone"), teachers[0], Team())] * 3
+    name = "translations.beam1.jsonl"
+    assert (own.path / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
+    assert not list(own.path.glob("*.parts")) + list(own.path.glob("*.lock"))
+
+
 def test_the_teacher_translates_on_the_device_that_trains(own, monkeypatch):
     """No GPU is needed: the places that the model is sent to are written down instead."""
     teacher, gpu, sent, where = load_teacher(own.teacher), torch.device("cuda", 0), [], []
@@ -224,7 +257,8 @@ def test_the_teacher_translates_on_the_device_that_trains(own, monkeypatch):
 
     monkeypatch.setattr(teacher.model, "to", sent.append)
     monkeypatch.setattr(targets, "translate", translated)
-    targets.with_own_translations(own, teacher, own.corpus(), 1, gpu, NullProgress())
+    team = Team(device=gpu)
+    targets.with_own_translations(own, teacher, own.corpus(), 1, team, NullProgress())
     assert where == [gpu]
     assert sent[-1] == torch.device("cpu")
 

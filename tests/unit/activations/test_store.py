@@ -251,6 +251,13 @@ def test_verify_finds_a_changed_byte(samples: Any) -> None:
     path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
     with pytest.raises(UserError, match=r"shard-00001.h5 is damaged \(the checksum of encoder.h"):
         ActivationStore.open(samples.path).verify()
+    found = []
+    for rank in range(2):
+        try:
+            ActivationStore.open(samples.path).verify(rank=rank, ranks=2)
+        except UserError:
+            found.append(rank)
+    assert found == [1], "the second shard is the second process' share"
 
 
 @pytest.mark.parametrize("kept", [0, 100, -1])
