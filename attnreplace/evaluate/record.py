@@ -218,6 +218,8 @@ class Record(TypedDict):
     """Of the students on the validation split, by site."""
     recipe: Any
     seed: int | None
+    """Of the students, or, where it is not 0, of their tuning; None where there is no one seed.
+    Early records of tuned systems have that of the tuning whatever it is."""
     digests: Digests
     inputs_digest: str
     """Digest of all that decides the result; equal: the record need not be made again."""

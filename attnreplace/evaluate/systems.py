@@ -35,7 +35,7 @@ from attnreplace.splice.removed import remove_attention
 from attnreplace.splice.splice import load_spliced, splice
 from attnreplace.students import SIZES
 from attnreplace.teacher.load import Teacher
-from attnreplace.tune.folder import TUNED, tuned_parts, tuned_record
+from attnreplace.tune.folder import TUNED, tuned_parts, tuned_record, tuned_seed
 
 T = TypeVar("T")
 
@@ -208,7 +208,7 @@ class _Factory:
             lambda: load_spliced_pretrained(self.run.tuned / name).to(device),  # type: ignore[arg-type]
             replacement=_parameters(parts),
             bundle=record["inputs_digest"],
-            seed=record["config"]["seed"],
+            seed=tuned_seed(record, parts),
         )
 
     def _limit(self, parts: Iterable[Chosen]) -> int:

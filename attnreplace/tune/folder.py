@@ -1,6 +1,6 @@
 """Tuned models in a run: what is there, and what each is."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from attnreplace.errors import UserError
@@ -46,6 +46,21 @@ def tuned_parts(run: RunDir, name: str) -> list[Chosen]:
         Chosen(bundle.name, bundle, whole=":" not in word)
         for bundle, word in zip(bundles, words, strict=True)
     ]
+
+
+def tuned_seed(record: Mapping[str, Any], parts: Iterable[Chosen]) -> int:
+    """The seed that sets a tuned model apart: the tuning's, or else that of the students it had.
+
+    Args:
+        record: as `tuned_record` gives it.
+        parts: as `tuned_parts` gives them.
+    """
+    config = record["config"]
+    own: int = config["seed"]
+    if own or config["start"] != "distilled":
+        return own
+    seeds = {part.config.seed for part in parts}
+    return seeds.pop() if len(seeds) == 1 else own
 
 
 def tuned_systems(run: RunDir, groups: Sequence[str] | None) -> list[str]:

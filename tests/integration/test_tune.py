@@ -23,6 +23,8 @@ from attnreplace.evaluate.translate import Translations
 from attnreplace.hosts import Site
 from attnreplace.pipeline import run_all
 from attnreplace.progress import NullProgress
+from attnreplace.report.parsing import parse_records
+from attnreplace.report.selection import join_seeds
 from attnreplace.rundir import RunDir
 from attnreplace.splice.pretrained import load_spliced_pretrained
 from attnreplace.splice.splice import load_spliced
@@ -322,6 +324,30 @@ def test_tuned_models_are_evaluated_until_they_are_others(own):
         evaluate(own, config)
     with pytest.raises(UserError, match="no tuned model"):
         evaluate(own, dataclasses.replace(config, baselines=True), ["tuned/two"])
+
+
+def test_seeds_of_tuned_systems_are_joined(own):
+    distill(own, dataclasses.replace(STUDENTS, sites=["encoder"], seeds=2))
+    config = dataclasses.replace(CONFIG, system="alr-xs", epochs=1)
+    for changes in ({}, {"seed": 2}, {"system": "alr-xs-seed1"}):
+        tune(own, dataclasses.replace(config, **changes))
+    scratch = {"start": "scratch", "losses": ["ce"], "train": "all"}
+    tune(own, dataclasses.replace(config, system="alr-xs-seed1", **scratch))
+    wanted = EvalConfig(beams=[1], test_sets=["test"], cost=False, baselines=False)
+    tuned = [f"tuned/{name}" for name in tuned_models(own)]
+    records = [r for r in evaluate(own, wanted, tuned) if r["system"]["kind"] == "student"]
+    assert {r["system"]["name"].removeprefix("tuned/"): r["seed"] for r in records} == {
+        "alr-xs-kl-ce": 0,
+        "alr-xs-kl-ce-seed2": 2,
+        "alr-xs-seed1-kl-ce": 1,
+        # Of what was distilled nothing is left.
+        "alr-xs-seed1-ce-all-scratch": 0,
+    }
+    joined = join_seeds(parse_records(records))
+    assert sorted(result.label for result in joined) == [
+        "ALR-XS, ce, all weights, from scratch",
+        "ALR-XS, tuned kl+ce",
+    ]
 
 
 def test_a_run_tunes_the_system_that_it_names(own):
