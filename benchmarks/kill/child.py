@@ -38,11 +38,13 @@ class Moment:
     """Or shortly after this operation on a file of the run, the first being 1."""
 
     @staticmethod
-    def draw(generator: random.Random, *, aimed: bool, seconds: float, operations: int) -> "Moment":
-        """A moment of a stage that takes `seconds` and so many `operations`."""
+    def draw(
+        generator: random.Random, *, aimed: bool, begun: float, seconds: float, operations: int
+    ) -> "Moment":
+        """A moment of a stage that writes from `begun` to `seconds`, in so many `operations`."""
         if aimed:
             return Moment(operation=generator.randint(1, operations))
-        return Moment(seconds=generator.uniform(0, seconds))
+        return Moment(seconds=generator.uniform(begun, seconds))
 
     def __str__(self) -> str:
         if self.operation is not None:
@@ -59,12 +61,20 @@ class Ending:
     seconds: float
     operations: int
     """Operations on files of the run, up to then."""
+    begun: float | None
+    """Seconds after which it began to write; None where it had not. To make the folder of the run
+    and to take a lock is not to write."""
     task: str
     """What it was about."""
     operation: str
     """The last operation on a file; "open" is for writing."""
     error: str
     """Traceback of an exception; empty where there was none."""
+
+    @property
+    def effective(self) -> bool:
+        """The kill came while there was something to lose: files begun, and work to do."""
+        return not self.finished and not self.error and self.begun is not None
 
 
 def moment_of(operation: str) -> str:
@@ -101,7 +111,7 @@ def work(
     pid = os.fork()
     if pid == 0:
         os.close(end)
-        _be_child(call, folder, shared, signal_end, moment.operation)
+        _be_child(call, _Diary(shared, folder, signal_end, moment.operation, started))
     os.close(signal_end)
     # Readable when the operation is reached (a byte) or the child has ended (no byte).
     readable, _, _ = select.select([end], [], [], moment.seconds)
@@ -112,29 +122,22 @@ def work(
     status = os.waitpid(pid, 0)[1]
     seconds = time.perf_counter() - started
     os.close(end)
-    operations, task, operation = _read(shared)
+    operations, begun, task, operation = _read(shared)
     error = (folder.parent / f"{pid}.error").read_text() if status and os.WIFEXITED(status) else ""
-    return Ending(status == 0, seconds, operations, task, operation, error)
+    return Ending(status == 0, seconds, operations, begun, task, operation, error)
 
 
-def _be_child(
-    call: Callable[[NullProgress], object],
-    folder: Path,
-    shared: mmap.mmap,
-    pipe: int,
-    operation: int | None,
-) -> None:
+def _be_child(call: Callable[[NullProgress], object], diary: "_Diary") -> None:
     status = 1
     try:
         # What libraries print would bury what the parent says.
         for output in (1, 2):
             os.dup2(os.open(os.devnull, os.O_WRONLY), output)
-        diary = _Diary(shared, folder, pipe, operation)
         sys.addaudithook(diary.hear)
         call(diary)
         status = 0
     except BaseException:
-        (folder.parent / f"{os.getpid()}.error").write_text(traceback.format_exc())
+        (diary.folder.parent / f"{os.getpid()}.error").write_text(traceback.format_exc())
     finally:
         os._exit(status)
 
@@ -142,10 +145,13 @@ def _be_child(
 class _Diary(NullProgress):
     """Notes tasks and operations on files where the parent can read them after a kill."""
 
-    def __init__(self, shared: mmap.mmap, folder: Path, pipe: int, operation: int | None) -> None:
-        self.shared, self.folder, self.pipe, self.operation = shared, str(folder), pipe, operation
+    def __init__(
+        self, shared: mmap.mmap, folder: Path, pipe: int, operation: int | None, started: float
+    ) -> None:
+        self.shared, self.folder, self.pipe, self.operation = shared, folder, pipe, operation
+        self.started = started
         self.count = 0
-        self.current = self.last = ""
+        self.begun = self.current = self.last = ""
 
     def hear(self, event: str, args: tuple[Any, ...]) -> None:
         """An audit hook: it hears of an operation just before it is done."""
@@ -153,12 +159,15 @@ class _Diary(NullProgress):
         if not (writes or event in CHANGES):
             return
         path = os.fsdecode(args[0]) if isinstance(args[0], str | bytes | os.PathLike) else ""
-        if not path.startswith(self.folder):
+        if not path.startswith(str(self.folder)):
             return
         if event == "os.remove" and not os.path.lexists(path):
             return
         self.count += 1
-        self.last = f"{event.removeprefix('os.')} {path.removeprefix(self.folder)}"
+        name = path.removeprefix(str(self.folder))
+        if not (self.begun or name in ("", "/") or name.endswith(".lock")):
+            self.begun = str(time.perf_counter() - self.started)
+        self.last = f"{event.removeprefix('os.')} {name}"
         self._write()
         if self.count == self.operation:
             os.write(self.pipe, b".")
@@ -174,11 +183,12 @@ class _Diary(NullProgress):
         """Steps are not noted."""
 
     def _write(self) -> None:
-        text = f"{self.count}\n{self.current}\n{self.last}".encode()[: SHARED - 1]
+        lines = (str(self.count), self.begun, self.current, self.last)
+        text = "\n".join(lines).encode()[: SHARED - 1]
         self.shared[: len(text) + 1] = text + b"\0"
 
 
-def _read(shared: mmap.mmap) -> tuple[int, str, str]:
+def _read(shared: mmap.mmap) -> tuple[int, float | None, str, str]:
     text = shared[:].split(b"\0")[0].decode(errors="replace")
-    count, task, operation = text.split("\n") if text else ("0", "", "")
-    return int(count), task, operation
+    count, begun, task, operation = text.split("\n") if text else ("0", "", "", "")
+    return int(count), float(begun) if begun else None, task, operation

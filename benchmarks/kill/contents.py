@@ -7,7 +7,7 @@ from typing import Any
 
 import h5py
 
-TIMES = ("created", "seconds", "students_in_pass")
+TIMES = ("created", "seconds", "update_seconds", "students_in_pass")
 """Fields of JSON files and attributes of HDF5 files that say how a run went, not what came out."""
 
 
