@@ -21,7 +21,7 @@ class Progress(Protocol):
         ...
 
     def note(self, message: str) -> None:
-        """Say one line that should stay readable after the bars are gone."""
+        """Say a line, or a small table, that should stay readable after the bars are gone."""
 
 
 class _NullTask:

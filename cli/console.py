@@ -2,12 +2,14 @@
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
+from rich.columns import Columns
+from rich.console import Console, RenderableType
 from rich.markup import escape
+from rich.padding import Padding
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -18,7 +20,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
 
 from attnreplace.progress import NullProgress
 from attnreplace_cli.options import naming_run
@@ -35,6 +37,34 @@ BESIDE_LONG_LABELS = ("Attention", "Whole", "State, kB")
 
 QUIET_STEPS = 10
 """Where there is no terminal, a task says how far it is this many times."""
+LINES_SECONDS = 600.0
+"""The time left, in lines, is reckoned from the steps of so long; bars take the half minute of
+rich, in which a slow task may not have done two."""
+
+
+class _Bars(Progress):
+    """Where the terminal is narrow, descriptions wrap; figures have lines of their own."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            SpinnerColumn(table_column=Column(no_wrap=True)),
+            TextColumn("{task.description}", table_column=Column(no_wrap=False)),
+            BarColumn(bar_width=16, table_column=Column(no_wrap=True)),
+            MofNCompleteColumn(table_column=Column(no_wrap=True)),
+            TimeElapsedColumn(table_column=Column(no_wrap=True)),
+            TextColumn("left", table_column=Column(no_wrap=True)),
+            TimeRemainingColumn(table_column=Column(no_wrap=True)),
+            console=err,
+            transient=True,
+        )
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """The bars, and under them their figures."""
+        yield self.make_tasks_table(self.tasks)
+        for task in self.tasks:
+            if task.fields["figures"]:
+                shown = map(escape, task.fields["figures"])
+                yield Padding(Columns(shown, padding=(0, 2)), (0, 0, 0, 2))
 
 
 class _Bar:
@@ -43,7 +73,7 @@ class _Bar:
 
     def advance(self, steps: int = 1, **figures: float | str) -> None:
         """Move the bar."""
-        shown = "  ".join(f"{name} {_figure(value)}" for name, value in figures.items())
+        shown = _figures(figures)
         if shown:
             self.bars.update(self.id, advance=steps, figures=shown)
         else:
@@ -61,20 +91,9 @@ class TerminalProgress:
         """One bar; tasks inside a task get bars below it."""
         outermost = self._bars is None
         if self._bars is None:
-            self._bars = Progress(
-                SpinnerColumn(),
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=24),
-                MofNCompleteColumn(),
-                TimeElapsedColumn(),
-                TextColumn("left"),
-                TimeRemainingColumn(),
-                TextColumn("{task.fields[figures]}"),
-                console=err,
-                transient=True,
-            )
+            self._bars = _Bars()
             self._bars.start()
-        task = self._bars.add_task(escape(description), total=total, completed=done, figures="")
+        task = self._bars.add_task(escape(description), total=total, completed=done, figures=[])
         try:
             yield _Bar(self._bars, task)
         finally:
@@ -91,16 +110,26 @@ class TerminalProgress:
 class _Lines:
     def __init__(self, description: str, total: int | None, done: int) -> None:
         self.description, self.total, self.done = description, total, done
+        self.figures = ""
+        # Never started, so that it shows nothing: it reckons the time left.
+        self.bars = Progress(console=err, speed_estimate_period=LINES_SECONDS)
+        self.id = self.bars.add_task(description, total=total, completed=done)
 
     def advance(self, steps: int = 1, **figures: float | str) -> None:
         """Say a line at every tenth of the way."""
         before, self.done = self.done, self.done + steps
+        self.bars.advance(self.id, steps)
+        self.figures = "  ".join(_figures(figures)) or self.figures
         if not self.total or self.total < QUIET_STEPS:
             return
         if before * QUIET_STEPS // self.total < self.done * QUIET_STEPS // self.total:
-            shown = "  ".join(f"{name} {_figure(value)}" for name, value in figures.items())
-            line = f"{self.description}: {self.done}/{self.total}  {shown}".rstrip()
-            err.print(escape(line), soft_wrap=True)
+            parts = (f"{self.description}: {self.done}/{self.total}", self._left(), self.figures)
+            err.print(escape("  ".join(filter(None, parts))), soft_wrap=True)
+
+    def _left(self) -> str:
+        """As bars say it; nothing where it is not known, or done."""
+        task = self.bars.tasks[0]
+        return f"left {TimeRemainingColumn().render(task)}" if task.time_remaining else ""
 
 
 class LineProgress:
@@ -210,6 +239,10 @@ def error(message: str) -> None:
     """What went wrong, in one line."""
     shown = escape(naming_run(message, sys.argv))
     err.print(f"[bold red]error:[/bold red] {shown}", soft_wrap=True)
+
+
+def _figures(figures: Mapping[str, float | str]) -> list[str]:
+    return [f"{name} {_figure(value)}" for name, value in figures.items()]
 
 
 def _figure(value: float | str) -> str:

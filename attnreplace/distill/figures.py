@@ -7,7 +7,13 @@ from attnreplace.distill.trainee import Trainee
 FIGURES_SECONDS = 2.0
 """Between two looks at the losses."""
 NAMED = 4
-"""Bundles that a description names, at most."""
+"""Bundles that a description names, at most, and whose errors are told by layer."""
+BY_LAYER = 48
+"""Students whose errors are told one by one, at most."""
+WIDTH = 80
+"""Characters in a line of errors by layer."""
+FIGURE = 7
+"""Of them for one error."""
 
 
 def describe(trainees: Iterable[Trainee]) -> str:
@@ -32,9 +38,26 @@ def figures(trainees: Iterable[Trainee]) -> dict[str, str]:
 
 
 def summary(trainees: Iterable[Trainee]) -> str:
-    """Mean relative error of each bundle over its sites, of the best epochs."""
-    bundles: dict[str, list[float]] = {}
+    """Relative error of each bundle, of the best epochs: by layer, or where that is long the mean.
+
+    By layer it is a small table, in several of few layers each where one is too wide.
+    """
+    bundles: dict[str, dict[int, float]] = {}
     for trainee in trainees:
-        bundles.setdefault(trainee.key.bundle, []).append(trainee.errors[trainee.best_epoch])
-    means = {name: sum(values) / len(values) for name, values in bundles.items()}
-    return ", ".join(f"{name} {mean:.4f}" for name, mean in means.items())
+        layer = trainee.cut.location.site.layer
+        errors = bundles.setdefault(trainee.key.bundle, {})
+        errors[layer] = trainee.errors[trainee.best_epoch]
+    if len(bundles) > NAMED or sum(map(len, bundles.values())) > BY_LAYER:
+        means = {name: sum(errors.values()) / len(errors) for name, errors in bundles.items()}
+        return "relative error " + ", ".join(f"{name} {mean:.4f}" for name, mean in means.items())
+    names = max(map(len, bundles))
+    layers = sorted({layer for errors in bundles.values() for layer in errors})
+    columns = max(1, (WIDTH - names) // FIGURE)
+    lines = ["relative error by layer"]
+    for first in range(0, len(layers), columns):
+        shown = layers[first : first + columns]
+        lines.append(" " * names + "".join(f"{layer:{FIGURE}}" for layer in shown))
+        for name, errors in bundles.items():
+            figures = (f"{errors[layer]:.4f}" if layer in errors else "" for layer in shown)
+            lines.append(f"{name:{names}}" + "".join(f"{text:>{FIGURE}}" for text in figures))
+    return "\n".join(line.rstrip() for line in lines)

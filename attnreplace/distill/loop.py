@@ -171,8 +171,7 @@ class Loop:
             trainee.end_epoch(float(errors[trainee]) / self.spreads[trainee.cut.name].total)
         self.counters.seconds += time.monotonic() - started
         self.progress.note(
-            f"epoch {self.counters.epoch + 1}/{self.config.epochs}: "
-            f"relative error {summary(self.trainees)}"
+            f"epoch {self.counters.epoch + 1}/{self.config.epochs}: {summary(self.trainees)}"
         )
 
     def _figures(self) -> dict[str, str]:
