@@ -66,6 +66,11 @@ class Plan:
         return sum(stage.seconds for stage in self.stages)
 
     @property
+    def flops(self) -> float:
+        """Operations of all stages."""
+        return sum(stage.flops for stage in self.stages)
+
+    @property
     def passes(self) -> int:
         """Readings of the activations, on the device that has the most."""
         return max(map(len, self.placed))

@@ -27,8 +27,8 @@ def stages_table(plan: Plan) -> Table:
         ]
         for stage in plan.stages
     ]
-    total = readable_flops(sum(stage.flops for stage in plan.stages))
-    return header, [*rows, ["all", total, "", "", readable_seconds(plan.seconds), ""]]
+    total = ["all", readable_flops(plan.flops), "", "", readable_seconds(plan.seconds), ""]
+    return header, [*rows, total]
 
 
 def store_table(plan: Plan) -> Table:
@@ -58,10 +58,12 @@ def students_table(plan: Plan) -> Table:
 def machines_table(plans: Sequence[Plan]) -> Table:
     """One row a machine, for plans of the same run."""
     names = list(dict.fromkeys(stage.name for plan in plans for stage in plan.stages))
-    header = ["machine", "on disk", "passes", "memory a device", *names, "all", "fits"]
+    start = ["machine", "operations", "on disk", "passes", "memory a device"]
+    header = [*start, *names, "all", "fits"]
     rows = [
         [
             plan.machine.name,
+            readable_flops(plan.flops),
             readable_bytes(sum(plan.store_bytes.values())),
             str(plan.passes),
             readable_bytes(int(max(stage.memory for stage in plan.stages))),

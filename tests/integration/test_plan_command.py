@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from attnreplace.activations.extract import ExtractConfig, extract
 from attnreplace.activations.sites import choose_sites
@@ -80,6 +81,23 @@ def test_the_command_prints_a_plan(capsys, monkeypatch, run_copy):
     assert code == 0 and "the store" in said.out
     code, said = call("--run", str(run_copy.path), "--teacher", "paper")
     assert code == 2 and "--run names a corpus" in said.err
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "planning.md").read_text(encoding="utf-8")
+PRINTED = re.findall(
+    r"^```bash\nattnreplace (plan [^\n]* --markdown)\n```\n(.*?)(?=^```|^## )", PAGE, re.S | re.M
+)
+"""Commands, and what the page has below them."""
+
+
+@pytest.mark.parametrize(
+    ("command", "below"), [one for one in PRINTED if "--measure" not in one[0]]
+)
+def test_the_page_has_what_the_program_prints(command, below):
+    printed = CliRunner().invoke(app, command.split())
+    assert printed.exit_code == 0
+    assert "| operations |" in printed.output
+    assert printed.output.strip() in below
 
 
 def test_the_store_can_be_read_as_its_document_says(extracted, monkeypatch, capsys):

@@ -112,6 +112,7 @@ def test_machines_have_several_devices_and_are_compared():
     header, rows = machines_table([plan(machine) for machine in machines])
     assert [row[0] for row in rows] == ["two-cores", "8xa100"]
     assert header[-1] == "fits" and {row[-1] for row in rows} == {"yes"}
+    assert {row[header.index("operations")] for row in rows} == {readable_flops(plan().flops)}
     (_, (row,)) = machines_table([plan(dataclasses.replace(MACHINE, disk=1e6))])
     assert row[-1] == "disk too small"
     for text in ("0xa100", "xa100", "-2xa100"):
