@@ -42,7 +42,7 @@ BENCHMARKS = {
     "decoder-generation": Benchmark(decoder_generation.run, 2),
     "extraction": Benchmark(extraction.run, 2),
     "reader": Benchmark(reader.run, 1),
-    "sixteen": Benchmark(sixteen.run, 3),
+    "sixteen": Benchmark(sixteen.run, 3.5),
     "grid": Benchmark(grid.run, 9),
 }
 RECORDS = Path("experiments/results/benchmarks")

@@ -1,6 +1,7 @@
 """Every benchmark runs, at a size at which its figures mean nothing but its equalities do."""
 
 import time
+from pathlib import Path
 
 import pytest
 
@@ -54,11 +55,22 @@ def test_the_rise_of_memory_is_the_highest():
 
 
 def test_sixteen(tmp_path, command):
-    (row,) = sixteen.run(
-        tmp_path, rounds=1, pairs=40, methods=["alr", "elr"], sizes=["xs"], command=command
+    def steady(*arguments):
+        """The command, in as many seconds as it has bundles to train, and half a one to start."""
+        students = Path(arguments[2]) / "students"
+        before = {path: path.stat().st_mtime_ns for path in students.glob("*/*.safetensors")}
+        command(*arguments)
+        after = {path: path.stat().st_mtime_ns for path in students.glob("*/*.safetensors")}
+        assert before.items() <= after.items()
+        return 0.5 + len(after) - len(before)
+
+    whole, started = sixteen.run(
+        tmp_path, rounds=1, pairs=40, methods=["alr", "elr"], sizes=["xs"], command=steady
     )
-    assert row.extra["bit_equal"]
-    assert list(row.extra["seconds_alone"]) == ["alr-xs", "elr-xs"]
+    assert whole.extra["bit_equal"] and whole.extra == started.extra
+    assert whole.extra["seconds_alone"] == {"alr-xs": 1.5, "elr-xs": 1.5}
+    assert (whole.baseline_values, whole.our_values) == ([3.0], [2.5])
+    assert (started.baseline_values, started.our_values) == ([2.0], [2.0])
 
 
 @pytest.mark.parametrize("group", ["encoder", "decoder"])
