@@ -94,7 +94,9 @@ class _Round:
 def _round(
     command: Callable[..., float], run: RunDir, methods: list[str], sizes: list[str]
 ) -> _Round:
-    alone, starts, expected = {}, [], {}
+    alone: dict[str, float] = {}
+    expected: dict[str, str] = {}
+    starts = []
     for method in methods:
         for size in sizes:
             alone[f"{method}-{size}"] = _distill(command, run, [method], [size])
