@@ -19,7 +19,10 @@ from attnreplace_cli.options import (
 def tune(
     bundle: Annotated[
         str | None,
-        typer.Option("--bundle", help="What to tune: alr-m, alr-m:0-2, or several joined by +."),
+        typer.Option(
+            "--bundle",
+            help="What to tune: alr-m, alr-m:0-2, or several joined by +; tuned/NAME is tuned on.",
+        ),
     ] = None,
     loss: Annotated[
         str | None,

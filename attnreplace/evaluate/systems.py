@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 from transformers import PreTrainedModel
 
 from attnreplace.digest import digest_json
-from attnreplace.errors import UserError
 from attnreplace.evaluate.labels import (
     groups_of,
     removed_label,
@@ -35,7 +34,7 @@ from attnreplace.splice.removed import remove_attention
 from attnreplace.splice.splice import load_spliced, splice
 from attnreplace.students import SIZES
 from attnreplace.teacher.load import Teacher
-from attnreplace.tune.folder import TUNED, tuned_parts, tuned_record, tuned_seed
+from attnreplace.tune.folder import TUNED, tuned_of, tuned_parts, tuned_seed, tuned_summary
 
 T = TypeVar("T")
 
@@ -187,15 +186,9 @@ class _Factory:
 
     def tuned(self, name: str) -> Candidate:
         """Students, and perhaps all of the model, that were tuned as a whole."""
-        record, parts = tuned_record(self.run, name), tuned_parts(self.run, name)
-        if record["teacher_digest"] != self.teacher.digest:
-            raise UserError(
-                f"{self.run.tuned / name} was tuned beside another teacher; tune again, with "
-                "--overwrite"
-            )
+        record = tuned_of(self.run, name, self.teacher.digest)
+        parts, how = tuned_parts(self.run, name), tuned_summary(record)
         sites = [site for part in parts for site in part.sites]
-        named = record["config"]["name"]
-        how = record["summary"] + (f" ({named})" if named else "")
         label = f"{student_label(parts, self.every)}, {how}"
         described = [_described(part, None) for part in parts]
         system = _system("student", f"{TUNED}{name}", label, sites, described)

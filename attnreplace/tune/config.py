@@ -21,7 +21,7 @@ class TuneConfig(BaseTraining):
     """Optimisation of a spliced model as a whole; batches are those of `[training]`."""
 
     system: str = ""
-    """What is tuned, as `evaluate.systems`: "alr-m+alr-m-decoder"."""
+    """What is tuned, as `evaluate.systems`: "alr-m+alr-m-decoder"; "tuned/NAME" is tuned on."""
     name: str = ""
     """The folder in `tuned`; empty: follows from what is done."""
     losses: list[str] = field(default_factory=lambda: ["kl", "ce"])
@@ -123,8 +123,12 @@ class TuneConfig(BaseTraining):
     @property
     def summary(self) -> str:
         """What sets it apart, for people: "tuned kl+ce, all weights"; "ce, from scratch"."""
-        tuned = "tuned " if self.start == "distilled" else ""
-        words = [tuned + "+".join(self.losses)]
+        return ("tuned " if self.start == "distilled" else "") + self.stage
+
+    @property
+    def stage(self) -> str:
+        """What is done, for people: "kl+ce, all weights"."""
+        words = ["+".join(self.losses)]
         if self.train != "students":
             others = {
                 "norms": "students and norms",

@@ -37,6 +37,26 @@ def tuned_record(run: RunDir, name: str) -> dict[str, Any]:
     return record
 
 
+def tuned_of(run: RunDir, name: str, teacher_digest: str) -> dict[str, Any]:
+    """The same, of a model that is of this teacher.
+
+    Raises:
+        UserError: it is not, or there is none of that name, or its record is damaged.
+    """
+    record = tuned_record(run, name)
+    if record["teacher_digest"] != teacher_digest:
+        raise UserError(
+            f"{run.tuned / name} was tuned beside another teacher; tune again, with --overwrite"
+        )
+    return record
+
+
+def tuned_summary(record: Mapping[str, Any]) -> str:
+    """What was done to a tuned model, for people, with its name where it was given one."""
+    named = record["config"]["name"]
+    return str(record["summary"]) + (f" ({named})" if named else "")
+
+
 def tuned_parts(run: RunDir, name: str) -> list[Chosen]:
     """The students in a tuned model, as they are described in its own folder."""
     words = tuned_record(run, name)["system"].split("+")
@@ -49,7 +69,7 @@ def tuned_parts(run: RunDir, name: str) -> list[Chosen]:
 
 
 def tuned_seed(record: Mapping[str, Any], parts: Iterable[Chosen]) -> int:
-    """The seed that sets a tuned model apart: the tuning's, or else that of the students it had.
+    """The seed that sets a tuned model apart: the tuning's, or else that of what it began with.
 
     Args:
         record: as `tuned_record` gives it.
@@ -59,6 +79,8 @@ def tuned_seed(record: Mapping[str, Any], parts: Iterable[Chosen]) -> int:
     own: int = config["seed"]
     if own or config["start"] != "distilled":
         return own
+    if start := record.get("start"):
+        return int(start["seed"])
     seeds = {part.config.seed for part in parts}
     return seeds.pop() if len(seeds) == 1 else own
 

@@ -1,12 +1,9 @@
 """The stage `tune`: training a spliced model as a whole."""
 
-import copy
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-
-from transformers import PreTrainedModel
 
 from attnreplace.checkpoint import load_state
 from attnreplace.data.corpora import AnyCorpus
@@ -15,30 +12,23 @@ from attnreplace.digest import differing, digest_json
 from attnreplace.distill.team import Team
 from attnreplace.errors import UserError
 from attnreplace.evaluate.scorers.classification import class_columns
-from attnreplace.evaluate.specs import Chosen, bundle_parts, canonical, choose
+from attnreplace.evaluate.specs import Chosen
 from attnreplace.files import discard
 from attnreplace.locks import only_one
 from attnreplace.precision import resolved_precision
 from attnreplace.progress import NullProgress, Progress
 from attnreplace.rundir import RunDir, read_json
-from attnreplace.splice.bundle import (
-    build_students,
-    bundle_digest,
-    check_bundle,
-    load_bundle_config,
-)
-from attnreplace.splice.splice import load_spliced, splice
 from attnreplace.tasks import Task, get_task
-from attnreplace.teacher.build import TeacherConfig, build_teacher
 from attnreplace.teacher.config import BaseTraining
 from attnreplace.teacher.files import write_model
-from attnreplace.teacher.load import Teacher, load_config, load_teacher
+from attnreplace.teacher.load import Teacher, load_teacher
 from attnreplace.teacher.loop import TrainingLoop
 from attnreplace.teacher.pretrained_config import PretrainedConfig
 from attnreplace.tune.config import TuneConfig
 from attnreplace.tune.folder import RECORD, SCHEMA
 from attnreplace.tune.learner import TuningLearner
 from attnreplace.tune.lora import require_peft
+from attnreplace.tune.start import Start
 from attnreplace.tune.targets import with_own_translations
 from attnreplace.versions import versions
 
@@ -69,24 +59,19 @@ def tune(
         The folder, which `load_spliced_pretrained` reads.
 
     Raises:
-        UserError: no teacher or bundles, students of another teacher, or a teacher without a head
-            or of other classes than the corpus; an order of other groups than the system has; a
-            model of that name, finished or begun, of other settings while `overwrite` is False;
-            another process at work on it; or no peft for adapters.
+        UserError: no teacher, bundles or tuned model to start from, one of another teacher, or a
+            teacher without a head or of other classes than the corpus; an order of other groups
+            than the system has; a model of that name, finished or begun, of other settings while
+            `overwrite` is False; another process at work on it; or no peft for adapters.
     """
     teacher = load_teacher(run.teacher)
     corpus = run.corpus()
     teacher.require_corpus(corpus)
-    there = {name: load_bundle_config(run.students / name) for name in run.bundles()}
-    if not config.system:
-        raise UserError("tune.system is empty; name what to tune, as in --bundle alr-m")
-    parts = choose(config.system, there)
-    for part in parts:
-        check_bundle(run.students / part.bundle, teacher.digest)
+    start = Start.of(run, teacher, config)
     team = Team.launched()
-    _check(teacher, corpus, config, parts)
+    _check(teacher, corpus, config, start.parts)
     batches = training or run.config().training
-    work = _Tuning(run, config, batches, teacher, corpus, parts, team, progress)
+    work = _Tuning(run, config, batches, teacher, corpus, start, team, progress)
     alone = only_one(work.path("lock"), f"tuning {work.name} in {run.path}")
     with alone if team.leads else nullcontext():
         return work.execute(overwrite)
@@ -108,8 +93,8 @@ def _check(
             f"the teacher in {teacher.path} has its classes in another order than the corpus; "
             "fine-tune it with `attnreplace train --pretrained` first"
         )
-    groups = {part.group for part in parts}
-    if config.order and set(config.order) != groups:
+    groups = dict.fromkeys(part.group for part in parts)
+    if config.order and set(config.order) != groups.keys():
         raise UserError(
             f"tune.order is {', '.join(config.order)}, the system replaces {', '.join(groups)}; "
             "name each of these once"
@@ -123,14 +108,14 @@ class _Tuning:
     batches: BaseTraining
     teacher: Teacher
     corpus: AnyCorpus
-    parts: list[Chosen]
+    start: Start
     team: Team
     progress: Progress
 
     @property
     def name(self) -> str:
         """Of the folder."""
-        return self.config.name or default_name(self.config, self.parts)
+        return self.config.name or self.start.name
 
     @property
     def folder(self) -> Path:
@@ -185,7 +170,7 @@ class _Tuning:
     @property
     def _max_length(self) -> int:
         """The longest that the teacher and all students can read."""
-        return min([self.teacher.max_length, *(part.config.positions for part in self.parts)])
+        return min([self.teacher.max_length, *(part.config.positions for part in self.start.parts)])
 
     def _learner(self, task: Task) -> TuningLearner:
         corpus = self.corpus
@@ -197,26 +182,7 @@ class _Tuning:
             )
         shape = PretrainedConfig(str(self.run.teacher), max_length=self._max_length)
         learner = task.learner(corpus, shape, self._training)
-        return TuningLearner(learner, self.teacher.model, self._spliced, self.config)
-
-    def _spliced(self) -> PreTrainedModel:
-        """The model before tuning."""
-        if self.config.start == "distilled":
-            return load_spliced(self.teacher.model, bundle_parts(self.run, self.parts))
-        scratch = self.config.start == "scratch"
-        model = self._new_teacher() if scratch else copy.deepcopy(self.teacher.model)
-        for part in self.parts:
-            splice(model, part.config, build_students(part.config, self.config.seed))
-        return model
-
-    def _new_teacher(self) -> PreTrainedModel:
-        """A model like the teacher that was never trained."""
-        shape = self.run.config().teacher
-        if isinstance(shape, TeacherConfig):
-            return build_teacher(shape, self.teacher.tokenizer)
-        config, auto_class = load_config(self.run.teacher)
-        model: PreTrainedModel = auto_class.from_config(config)
-        return model
+        return TuningLearner(learner, self.teacher.model, self.start.build, self.config)
 
     def _inputs(self) -> str:
         """Digest of all that decides what comes out."""
@@ -231,24 +197,18 @@ class _Tuning:
                 "teacher": self.teacher.digest,
                 "tokenizer": self.teacher.tokenizer_digest,
                 "data": self.corpus.digest,
-                "parts": list(map(list, self._digests().items())),
+                "parts": list(map(list, self.start.digests.items())),
                 "tune": settings,
                 "max_length": self._max_length,
                 "batches": {name: training.get(name) for name in OF_BATCHES},
             }
         )
 
-    def _digests(self) -> dict[str, str]:
-        """Of the bundles, by what is taken of them."""
-        return {part.name: bundle_digest(self.run.students / part.bundle) for part in self.parts}
-
     def _write(self, loop: TrainingLoop, inputs: str) -> None:
         record = {
             "schema": SCHEMA,
             "inputs_digest": inputs,
-            "system": canonical(self.parts),
-            "summary": self.config.summary,
-            "bundles": self._digests(),
+            **self.start.record,
             "teacher_digest": self.teacher.digest,
             "config": asdict(self.config),
             "versions": versions(),
@@ -257,20 +217,3 @@ class _Tuning:
         # Not in `tuned`: what a kill leaves half-done must not pass for a model.
         temporary, former = self.path("tmp"), self.path("old")
         write_model(temporary, self.folder, former, loop.model, None, record)
-
-
-def default_name(config: TuneConfig, parts: Sequence[Chosen]) -> str:
-    """The name of a tuned model: its system, and what was done to it.
-
-    "alr-m+alr-m-decoder-kl-ce" and, with what is not usual, "-norms", "-lora8" (of that rank) or
-    "-all", "-encoder.decoder" for the order, "-own" for the teacher's translations, "-untrained" or
-    "-scratch", "-seed2".
-    """
-    words = [canonical(parts).replace(":", "@").replace(",", "."), *config.losses]
-    rank = config.lora_rank if config.train == "lora" else ""
-    words += [f"{config.train}{rank}"] if config.train != "students" else []
-    words += [".".join(config.order)] if config.order else []
-    words += ["own"] if config.targets == "teacher" else []
-    words += [config.start] if config.start != "distilled" else []
-    words += [f"seed{config.seed}"] if config.seed else []
-    return "-".join(words)

@@ -19,6 +19,8 @@ from transformers import (
 
 from attnreplace.activations.extract import ExtractConfig, extract
 from attnreplace.data.corpora import DataConfig
+from attnreplace.distill.config import DistillConfig
+from attnreplace.distill.distill import distill
 from attnreplace.progress import NullProgress
 from attnreplace.rundir import RunDir
 from attnreplace.teacher.build import TeacherConfig
@@ -38,6 +40,7 @@ TEACHER = TeacherConfig(
     max_length=40,
 )
 TRAINING = TrainingConfig(epochs=2, batch_tokens=600, validation_sentences=4, warmup_steps=2)
+STUDENTS = DistillConfig(methods=["alr"], sizes=["xs"], epochs=1, learning_rate=2e-3)
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -84,6 +87,23 @@ def run_copy(extracted, tmp_path) -> RunDir:
     """A run with a teacher and its activations of one's own."""
     shutil.copytree(extracted.path, tmp_path / "run")
     return RunDir(Path(tmp_path / "run"))
+
+
+@pytest.fixture(scope="session")
+def spliced(extracted, tmp_path_factory) -> RunDir:
+    """A run with bundles for every group of sites; not to be written to."""
+    run = RunDir(tmp_path_factory.mktemp("spliced") / "run")
+    shutil.copytree(extracted.path, run.path)
+    extract(run, ExtractConfig(sites=["all"]), overwrite=True)
+    distill(run, STUDENTS)
+    return run
+
+
+@pytest.fixture
+def own(spliced, tmp_path) -> RunDir:
+    """A copy to write to."""
+    shutil.copytree(spliced.path, tmp_path / "run")
+    return RunDir(tmp_path / "run")
 
 
 @pytest.fixture(scope="session")

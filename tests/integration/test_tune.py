@@ -12,7 +12,6 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from attnreplace.activations.extract import ExtractConfig, extract
 from attnreplace.distill.config import DistillConfig
 from attnreplace.distill.distill import distill
 from attnreplace.distill.team import Team
@@ -35,30 +34,12 @@ from attnreplace.tune.folder import tuned_models, tuned_record
 from attnreplace.tune.tune import tune
 from attnreplace.tune.watch import StudentOutputs, replacements
 
-from .conftest import KillAfter, Killed
+from .conftest import STUDENTS, KillAfter, Killed
 
 needs_peft = pytest.mark.skipif(find_spec("peft") is None, reason="peft is not installed")
 
 SYSTEM = "alr-xs+alr-xs-decoder+alr-xs-cross"
-STUDENTS = DistillConfig(methods=["alr"], sizes=["xs"], epochs=1, learning_rate=2e-3)
 CONFIG = TuneConfig(system=SYSTEM, epochs=2, warmup_steps=2, learning_rate=1e-2)
-
-
-@pytest.fixture(scope="module")
-def spliced(extracted, tmp_path_factory) -> RunDir:
-    """A run with bundles for every group of sites; not to be written to."""
-    run = RunDir(tmp_path_factory.mktemp("tune") / "run")
-    shutil.copytree(extracted.path, run.path)
-    extract(run, ExtractConfig(sites=["all"]), overwrite=True)
-    distill(run, STUDENTS)
-    return run
-
-
-@pytest.fixture
-def own(spliced, tmp_path) -> RunDir:
-    """A copy to write to."""
-    shutil.copytree(spliced.path, tmp_path / "run")
-    return RunDir(tmp_path / "run")
 
 
 def state(folder: Path) -> dict[str, torch.Tensor]:
