@@ -21,7 +21,8 @@ def tune(
         str | None,
         typer.Option(
             "--bundle",
-            help="What to tune: alr-m, alr-m:0-2, or several joined by +; tuned/NAME is tuned on.",
+            help="What to tune: alr-m, alr-m:0-2, or several joined by +; tuned/NAME is tuned on; "
+            "teacher: itself, with --train all, norms or lora.",
         ),
     ] = None,
     loss: Annotated[

@@ -15,7 +15,7 @@ from attnreplace.rundir import read_json, write_json, write_text
 
 SCHEMA = "attnreplace.result/1"
 
-Kind = Literal["teacher", "scratch", "removed", "untrained", "student"]
+Kind = Literal["teacher", "tuned", "scratch", "removed", "untrained", "student"]
 
 TRANSLATIONS, PREDICTIONS = "translations", "predictions"
 """What lies beside a record."""
@@ -66,8 +66,9 @@ class System(TypedDict):
     """What was evaluated."""
 
     kind: Kind
-    """The teacher; a model that another run trained from scratch; the teacher with attention
-    removed; students as they were initialised, never trained; trained students."""
+    """The teacher; the teacher as it was tuned, with all its attention; a model that another run
+    trained from scratch; the teacher with attention removed; students as they were initialised,
+    never trained; trained students."""
     name: str
     """Unique in the run: "teacher", "removed", "alrr-m", "untrained-alrr-m",
     "alr-m+alr-m-decoder:0-2"."""
@@ -78,7 +79,7 @@ class System(TypedDict):
     family: str | None
     size: str | None
     sites: list[str]
-    """Where attention was replaced or removed; empty for the teacher."""
+    """Where attention was replaced or removed; empty for the teacher, tuned or not."""
     variant: NotRequired[str]
     """What sets it apart from the plain students of its method and size at these sites: "2 hidden
     layers, non-causal". Early records lack it."""

@@ -60,11 +60,11 @@ def of_former_students(record: Mapping[str, Any], files: Mapping[str, Any]) -> b
         files: as `bundle_files` gives it.
     """
     system = record["system"]
-    if system["kind"] not in ("student", "untrained"):
-        return False
     if system["name"].startswith(TUNED):
         tuned = files.get(system["name"], {}).get("inputs_digest")
         return bool(tuned != record["digests"]["bundle"])
+    if system["kind"] not in ("student", "untrained"):
+        return False
     parts = system.get("parts") or _early_parts(record)
     return any(
         part["bundle"] not in files or _differs(part, record, files[part["bundle"]])

@@ -29,12 +29,18 @@ from attnreplace.splice.bundle import (
     check_bundle,
     load_bundle_config,
 )
-from attnreplace.splice.pretrained import load_spliced_pretrained
 from attnreplace.splice.removed import remove_attention
 from attnreplace.splice.splice import load_spliced, splice
 from attnreplace.students import SIZES
 from attnreplace.teacher.load import Teacher
-from attnreplace.tune.folder import TUNED, tuned_of, tuned_parts, tuned_seed, tuned_summary
+from attnreplace.tune.folder import (
+    TUNED,
+    load_tuned,
+    tuned_of,
+    tuned_parts,
+    tuned_seed,
+    tuned_summary,
+)
 
 T = TypeVar("T")
 
@@ -185,20 +191,21 @@ class _Factory:
         )
 
     def tuned(self, name: str) -> Candidate:
-        """Students, and perhaps all of the model, that were tuned as a whole."""
+        """Students, and perhaps all of the model, or the teacher itself, tuned as a whole."""
         record = tuned_of(self.run, name, self.teacher.digest)
         parts, how = tuned_parts(self.run, name), tuned_summary(record)
         sites = [site for part in parts for site in part.sites]
-        label = f"{student_label(parts, self.every)}, {how}"
+        students = student_label(parts, self.every) if parts else "Teacher"
         described = [_described(part, None) for part in parts]
-        system = _system("student", f"{TUNED}{name}", label, sites, described)
-        variant = student_variant(parts, self.every)
+        kind = "student" if parts else "tuned"
+        system = _system(kind, f"{TUNED}{name}", f"{students}, {how}", sites, described)
+        variant = student_variant(parts, self.every) if parts else ""
         system["variant"] = f"{variant}, {how}" if variant else how
         device = self.teacher.model.device
         return Candidate(
             system,
             self._limit(parts),
-            lambda: load_spliced_pretrained(self.run.tuned / name).to(device),  # type: ignore[arg-type]
+            lambda: load_tuned(self.run, name).to(device),  # type: ignore[arg-type]
             replacement=_parameters(parts),
             bundle=record["inputs_digest"],
             seed=tuned_seed(record, parts),
@@ -243,7 +250,8 @@ def _described(part: Chosen, digest: str | None) -> Part:
 
 def _replaced(systems: Iterable[Sequence[Chosen]]) -> list[list[Site]]:
     """The sets of sites that some system replaces, smaller numbers of groups first."""
-    sets = dict.fromkeys(tuple(s for part in parts for s in part.sites) for parts in systems)
+    replaced = (tuple(site for part in parts for site in part.sites) for parts in systems)
+    sets = dict.fromkeys(filter(None, replaced))
     ordered = sorted(sets, key=lambda sites: [GROUPS.index(g) for g in groups_of(sites)])
     ordered.sort(key=lambda sites: len(groups_of(sites)))
     return [list(sites) for sites in ordered] or [[]]

@@ -12,7 +12,7 @@ from attnreplace.report.scopes import Scope
 
 Key = TypeVar("Key", bound=Hashable)
 
-KINDS = ("teacher", "scratch", "removed", "untrained", "student")
+KINDS = ("teacher", "tuned", "scratch", "removed", "untrained", "student")
 METHODS = ("alr", "aslr", "alrr", "elr")
 SIZES = ("xs", "s", "m", "l", "xl")
 EXAMPLES = {"translation": "sentence", "image": "image", "mlm": "block of text"}
@@ -182,8 +182,8 @@ class Result:
 
     @property
     def rank(self) -> tuple[Any, ...]:
-        """Sort key: the teacher and models trained from scratch; for each scope removed,
-        untrained, students by method and size.
+        """Sort key: the teacher, the teacher tuned, models trained from scratch; for each scope
+        removed, untrained, students by method and size.
         """
         return (
             self.kind != "teacher",

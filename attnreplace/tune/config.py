@@ -21,7 +21,8 @@ class TuneConfig(BaseTraining):
     """Optimisation of a spliced model as a whole; batches are those of `[training]`."""
 
     system: str = ""
-    """What is tuned, as `evaluate.systems`: "alr-m+alr-m-decoder"; "tuned/NAME" is tuned on."""
+    """What is tuned, as `evaluate.systems`: "alr-m+alr-m-decoder"; "tuned/NAME" is tuned on,
+    and so is the "teacher" itself."""
     name: str = ""
     """The folder in `tuned`; empty: follows from what is done."""
     losses: list[str] = field(default_factory=lambda: ["kl", "ce"])

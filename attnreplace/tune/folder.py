@@ -3,13 +3,19 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from transformers import PreTrainedModel
+
 from attnreplace.errors import UserError
 from attnreplace.evaluate.specs import Chosen
 from attnreplace.rundir import RunDir, read_json
 from attnreplace.splice.bundle import BundleConfig
+from attnreplace.splice.pretrained import load_spliced_pretrained
+from attnreplace.teacher.load import load_model
 
 SCHEMA = "attnreplace.tuned/1"
 RECORD = "training.json"
+TEACHER = "teacher"
+"""What is tuned where that is no students: the teacher itself."""
 TUNED = "tuned/"
 """How names of tuned systems begin."""
 
@@ -58,14 +64,26 @@ def tuned_summary(record: Mapping[str, Any]) -> str:
 
 
 def tuned_parts(run: RunDir, name: str) -> list[Chosen]:
-    """The students in a tuned model, as they are described in its own folder."""
-    words = tuned_record(run, name)["system"].split("+")
+    """The students in a tuned model, as they are described in its own folder; none in a teacher."""
+    system = tuned_record(run, name)["system"]
+    words = [] if system == TEACHER else system.split("+")
     path = run.tuned / name / "config.json"
-    bundles = [BundleConfig.from_json(b, str(path)) for b in read_json(path, dict)["attnreplace"]]
+    described = read_json(path, dict).get("attnreplace", [])
+    bundles = [BundleConfig.from_json(value, str(path)) for value in described]
     return [
         Chosen(bundle.name, bundle, whole=":" not in word)
         for bundle, word in zip(bundles, words, strict=True)
     ]
+
+
+def load_tuned(run: RunDir, name: str) -> PreTrainedModel:
+    """A tuned model, in eval mode.
+
+    Raises:
+        UserError: its files are damaged.
+    """
+    folder = run.tuned / name
+    return load_spliced_pretrained(folder) if tuned_parts(run, name) else load_model(folder)
 
 
 def tuned_seed(record: Mapping[str, Any], parts: Iterable[Chosen]) -> int:

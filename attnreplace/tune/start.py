@@ -1,4 +1,4 @@
-"""What a tuning begins with: students of a run, or a model that was tuned before."""
+"""What a tuning begins with: students of a run, a model that was tuned before, or the teacher."""
 
 import copy
 from collections.abc import Sequence
@@ -18,12 +18,19 @@ from attnreplace.splice.bundle import (
     check_bundle,
     load_bundle_config,
 )
-from attnreplace.splice.pretrained import load_spliced_pretrained
 from attnreplace.splice.splice import load_spliced, splice
 from attnreplace.teacher.build import TeacherConfig, build_teacher
 from attnreplace.teacher.load import Teacher, load_config
 from attnreplace.tune.config import TuneConfig
-from attnreplace.tune.folder import TUNED, tuned_of, tuned_parts, tuned_seed, tuned_summary
+from attnreplace.tune.folder import (
+    TEACHER,
+    TUNED,
+    load_tuned,
+    tuned_of,
+    tuned_parts,
+    tuned_seed,
+    tuned_summary,
+)
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,7 @@ class Start:
     teacher: Teacher
     config: TuneConfig
     parts: Sequence[Chosen]
-    """The students in it."""
+    """The students in it; none in the teacher."""
     before: dict[str, Any] | None = None
     """The record of the tuning that it came from; None where its students come from bundles."""
 
@@ -44,10 +51,13 @@ class Start:
 
         Raises:
             UserError: nothing of that name; students, or a tuned model, of another teacher; a tuned
-                model that is not to be begun with, or to be replaced.
+                model that is not to be begun with, or to be replaced; for the teacher, what is of
+                use to students only.
         """
         if not config.system:
             raise UserError("tune.system is empty; name what to tune, as in --bundle alr-m")
+        if config.system == TEACHER:
+            return cls(run, teacher, config, [])._checked()
         if not config.system.startswith(TUNED):
             there = {name: load_bundle_config(run.students / name) for name in run.bundles()}
             parts = choose(config.system, there)
@@ -56,19 +66,38 @@ class Start:
             return cls(run, teacher, config, parts)
         name = config.system.removeprefix(TUNED)
         before = tuned_of(run, name, teacher.digest)
+        if config.name == name:
+            raise UserError(f"{config.system} cannot take its own place; choose another --name")
+        return cls(run, teacher, config, tuned_parts(run, name), before)._checked()
+
+    def _checked(self) -> "Start":
+        """This, unless what is asked for is not for a model that was trained as a whole."""
+        config = self.config
         if config.start != "distilled":
             raise UserError(
                 f"tune.start is {config.start}, but {config.system} is tuned on from its weights; "
-                "name its bundles to begin anew"
+                "name bundles to begin anew"
             )
-        if config.name == name:
-            raise UserError(f"{config.system} cannot take its own place; choose another --name")
-        return cls(run, teacher, config, tuned_parts(run, name), before)
+        if not self.parts:
+            refused = {
+                "tune.train = students": config.train == "students",
+                "tune.order": bool(config.order),
+                "tune.losses = forced": "forced" in config.losses,
+                "a loss without ce, least where it is": "ce" not in config.losses,
+            }
+            if wrong := [words for words, said in refused.items() if said]:
+                raise UserError(
+                    f"the teacher has no students, and nothing to learn from {wrong[0]}; tune it "
+                    "with --train all, norms or lora and --loss kl,ce or ce"
+                )
+        return self
 
     def build(self) -> PreTrainedModel:
         """The spliced model."""
         if self.before is not None:
-            return load_spliced_pretrained(self.run.path / self.config.system)
+            return load_tuned(self.run, self.config.system.removeprefix(TUNED))
+        if not self.parts:
+            return copy.deepcopy(self.teacher.model)
         if self.config.start == "distilled":
             return load_spliced(self.teacher.model, bundle_parts(self.run, self.parts))
         scratch = self.config.start == "scratch"
@@ -96,7 +125,7 @@ class Start:
     @property
     def record(self) -> dict[str, Any]:
         """What the record of the tuning says of it."""
-        before, config, system = self.before, self.config, canonical(self.parts)
+        before, config, system = self.before, self.config, canonical(self.parts) or TEACHER
         if before is None:
             return {"system": system, "summary": config.summary, "bundles": self.digests}
         (start, digest), seed = *self.digests.items(), tuned_seed(before, self.parts)
@@ -117,7 +146,7 @@ class Start:
         that: "alr-m-forced-then-kl-ce". A long name is cut and told apart by its digest.
         """
         config = self.config
-        words = [canonical(self.parts).replace(":", "@").replace(",", ".")]
+        words = [(canonical(self.parts) or TEACHER).replace(":", "@").replace(",", ".")]
         if self.before is not None:
             words = [config.system.removeprefix(TUNED), "then"]
         words += config.losses

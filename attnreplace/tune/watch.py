@@ -1,7 +1,7 @@
 """What goes on in a model as it runs: what leaves its stacks, what its students give."""
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -72,5 +72,5 @@ def replacements(model: PreTrainedModel) -> dict[Site, Any]:
 
 def methods_at(model: PreTrainedModel) -> dict[Site, Method]:
     """The method at each replaced site of a spliced model."""
-    bundles = cast(Any, model.config).attnreplace
+    bundles = getattr(model.config, "attnreplace", [])
     return {Site.parse(s): get_method(b["method"]) for b in bundles for s in b["sites"]}
