@@ -9,7 +9,13 @@ from attnreplace.teacher.config import BaseTraining
 
 LOSSES = {"kl": 1.0, "ce": 0.3, "hidden": 1.0, "forced": 1.0}
 """What a spliced model can minimise, and how much each usually counts."""
-TRAINED = ("students", "norms", "lora", "all")
+TRAINED = {
+    "students": "students",
+    "norms": "students and norms",
+    "lora": "LoRA",
+    "all": "all weights",
+}
+"""What can change, and its words."""
 STARTS = ("distilled", "untrained", "scratch")
 TARGETS = ("reference", "teacher")
 NAME = re.compile(r"\w[\w.@-]*")
@@ -64,7 +70,7 @@ class TuneConfig(BaseTraining):
         super().__post_init__()
         for what, chosen, valid in (
             ("losses", self.losses, tuple(LOSSES)),
-            ("train", [self.train], TRAINED),
+            ("train", [self.train], tuple(TRAINED)),
             ("start", [self.start], STARTS),
             ("targets", [self.targets], TARGETS),
             ("order", self.order, GROUPS),
@@ -131,12 +137,7 @@ class TuneConfig(BaseTraining):
         """What is done, for people: "kl+ce, all weights"."""
         words = ["+".join(self.losses)]
         if self.train != "students":
-            others = {
-                "norms": "students and norms",
-                "lora": f"LoRA of rank {self.lora_rank}",
-                "all": "all weights",
-            }
-            words.append(others[self.train])
+            words.append(changes_in_words(self.train, self.lora_rank))
         if self.order:
             words.append(", then ".join(self.order))
         if self.targets == "teacher":
@@ -144,3 +145,9 @@ class TuneConfig(BaseTraining):
         if self.start != "distilled":
             words.append({"untrained": "from untrained", "scratch": "from scratch"}[self.start])
         return ", ".join(words)
+
+
+def changes_in_words(train: str, lora_rank: int | None) -> str:
+    """What `TuneConfig.train` lets change, for people: "LoRA of rank 8"."""
+    words = TRAINED.get(train, train)
+    return f"{words} of rank {lora_rank}" if train == "lora" and lora_rank else words

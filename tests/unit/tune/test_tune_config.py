@@ -1,7 +1,7 @@
 import pytest
 
 from attnreplace.errors import UserError
-from attnreplace.tune.config import TuneConfig
+from attnreplace.tune.config import TRAINED, TuneConfig, changes_in_words
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,17 @@ def test_summary_says_what_is_not_usual():
     assert TuneConfig(train="lora", lora_rank=4).summary == "tuned kl+ce, LoRA of rank 4"
     scratch = TuneConfig(losses=["ce"], train="all", start="scratch")
     assert scratch.summary == "ce, all weights, from scratch"
+
+
+def test_what_changes_in_words():
+    assert [changes_in_words(train, 4) for train in TRAINED] == [
+        "students",
+        "students and norms",
+        "LoRA of rank 4",
+        "all weights",
+    ]
+    # Of records: without a rank, of a word that this version does not know.
+    assert [changes_in_words(train, None) for train in ("lora", "biases")] == ["LoRA", "biases"]
 
 
 def test_names_may_be_those_that_follow_from_what_is_done():
