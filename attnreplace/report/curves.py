@@ -12,10 +12,10 @@ from attnreplace.report.metrics import Measure
 from attnreplace.report.numbers import error
 from attnreplace.report.palette import LIGHT, Series, Styles
 from attnreplace.report.scopes import Scope
-from attnreplace.report.training import BundleTraining, TeacherEpoch, bundle_labels
+from attnreplace.report.training import BundleTraining, Epoch, labels_by_name
 
 
-def teacher_chart(history: Sequence[TeacherEpoch], harder: str = "") -> Chart | None:
+def teacher_chart(history: Sequence[Epoch], harder: str = "") -> Chart | None:
     """The teacher's losses and validation score; None where it was not trained here.
 
     Args:
@@ -36,7 +36,7 @@ def teacher_chart(history: Sequence[TeacherEpoch], harder: str = "") -> Chart | 
         for i, lines in enumerate(panels):
             bottom = 44 + 200 * (len(panels) - 1 - i)
             axes = add_axes(figure, 34, bottom, 14, height - bottom - 148)
-            _limits(axes, lines)
+            fit_limits(axes, lines)
             if lines == [scores]:
                 title(axes, f"Validation {measure.word}", x=-28)
                 _scores(axes, scores, measure)
@@ -101,7 +101,7 @@ def students_chart(trainings: Sequence[BundleTraining], styles: Styles) -> Chart
                 axes.set_xlabel("epoch", labelpad=6)
         return figure
 
-    labels = bundle_labels(trainings)
+    labels = labels_by_name(trainings)
     ends = [f"{labels[one.name]} {error(one.history[-1][1])}" for one in trainings]
     return Chart(
         "students_training",
@@ -112,7 +112,7 @@ def students_chart(trainings: Sequence[BundleTraining], styles: Styles) -> Chart
     )
 
 
-def _limits(axes: Axes, lines: Sequence[Sequence[Point]]) -> None:
+def fit_limits(axes: Axes, lines: Sequence[Sequence[Point]]) -> None:
     """Limits that hold all lines with some room above and below."""
     xs = [x for line in lines for x, _ in line]
     ys = [y for line in lines for _, y in line]
@@ -169,5 +169,5 @@ def _error_lines(
     for training in members:
         line = [(x, max(y, floor)) for x, y in training.history]
         axes.plot(*zip(*line, strict=True), color=color, marker="o" if len(line) == 1 else None)
-        ends.append((training.size.upper(), line[-1]))
-    label_ends(axes, ends, color)
+        ends.append(Label(training.size.upper(), (line[-1],), color))
+    label_ends(axes, ends)

@@ -80,29 +80,39 @@ def place_labels(
         write(axes, label.text, anchors[best], centers[best], label.color, label.bold)
 
 
-def label_ends(axes: Axes, ends: Sequence[tuple[str, Point]], color: str) -> None:
-    """Name lines at their right ends, in a column beside the axes, pushed apart vertically."""
+def label_ends(axes: Axes, ends: Sequence[Label]) -> None:
+    """Name lines at their right ends, in a column behind the last of them, pushed apart vertically.
+
+    Of each label the first anchor is the end of its line. The column keeps to the height of the
+    axes, as long as it is no taller.
+    """
     gap, line_height = 8.0, SMALL + 0.5
-    ordered = sorted(ends, key=lambda end: end[1][1])
-    spots = [_pixels(axes, point) for _, point in ordered]
+    frame = axes.bbox.y0, axes.bbox.y1
+    ordered = sorted(ends, key=lambda end: end.anchors[0][1])
+    spots = [_pixels(axes, end.anchors[0]) for end in ordered]
     heights = [y for _, y in spots]
     # Pool neighbours that are too close and centre each pool on what it names.
     pools: list[list[float]] = []
     for height in heights:
         pools.append([height])
-        while len(pools) > 1 and _top(pools[-2], line_height) > _bottom(pools[-1], line_height):
+        while len(pools) > 1 and (
+            _bottom(pools[-2], line_height, frame) + len(pools[-2]) * line_height
+            > _bottom(pools[-1], line_height, frame)
+        ):
             last = pools.pop()
             pools[-1] += last
     placed = [
-        _bottom(pool, line_height) + (i + 0.5) * line_height
+        _bottom(pool, line_height, frame) + (i + 0.5) * line_height
         for pool in pools
         for i in range(len(pool))
     ]
-    for (text, point), (x, y), height in zip(ordered, spots, placed, strict=True):
-        if abs(height - y) > 2:
-            tie(axes, (x, y), (x + gap - 1, height), color)
-        width, _ = text_size(axes, text, bold=False)
-        write(axes, text, point, (x + gap + width / 2, height), color)
+    column = max((x for x, _ in spots), default=0.0) + gap
+    for end, (x, y), height in zip(ordered, spots, placed, strict=True):
+        if abs(height - y) > 2 or x + gap < column - 2:
+            tie(axes, (x, y), (column - 1, height), end.color)
+        width, _ = text_size(axes, end.text, end.bold)
+        center = column + width / 2, height
+        write(axes, end.text, end.anchors[0], center, end.color, end.bold)
 
 
 def write(
@@ -202,9 +212,7 @@ def _walk(axes: Axes, line: Sequence[Point]) -> list[Point]:
     return spots
 
 
-def _bottom(pool: Sequence[float], line_height: float) -> float:
-    return sum(pool) / len(pool) - len(pool) * line_height / 2
-
-
-def _top(pool: Sequence[float], line_height: float) -> float:
-    return sum(pool) / len(pool) + len(pool) * line_height / 2
+def _bottom(pool: Sequence[float], line_height: float, frame: tuple[float, float]) -> float:
+    """Where names begin that are centred on what they name, as far as the frame allows it."""
+    height = len(pool) * line_height
+    return max(frame[0], min(sum(pool) / len(pool) - height / 2, frame[1] - height))

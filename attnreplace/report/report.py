@@ -23,8 +23,8 @@ from attnreplace.report.search_chart import search_chart
 from attnreplace.report.selection import headline_results, join_seeds, of_kind
 from attnreplace.report.training import (
     BundleTraining,
-    bundle_labels,
     bundle_trainings,
+    labels_by_name,
     made_harder,
     teacher_history,
     teacher_task,
@@ -96,7 +96,7 @@ def _errors(
 
     Systems of several bundles, or of some layers of one, have no errors but theirs.
     """
-    labels = bundle_labels(trainings)
+    labels = labels_by_name(trainings)
     # Where a bundle's configuration does not say it, its records may.
     recorded = {student.name: student.relative_mse for student in students}
     errors = {

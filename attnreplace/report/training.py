@@ -1,4 +1,4 @@
-"""Training histories of the teacher and of the bundles, read and checked."""
+"""How the teacher and the bundles were trained, read and checked."""
 
 import re
 import statistics
@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+from attnreplace.digest import digest_json
 from attnreplace.evaluate.labels import (
     NON_CAUSAL,
     SHORTER,
@@ -25,8 +26,8 @@ from attnreplace.students import FAMILIES
 
 
 @dataclass(frozen=True)
-class TeacherEpoch:
-    """What is known after one epoch of the teacher; what was not measured is None."""
+class Epoch:
+    """What is known of a whole model after one epoch; what was not measured is None."""
 
     epoch: float
     train_loss: float | None
@@ -62,6 +63,18 @@ class BundleTraining:
     history: tuple[tuple[float, float], ...]
     """(epoch, relative MSE, the mean over the sites)."""
 
+    settings: Mapping[str, Any]
+    """Of `[distill]`, those that count; early bundles lack some of them, or all."""
+
+    rate: float | None
+    """The highest one; early bundles do not say it where it was the recipe's own."""
+
+    best_epochs: tuple[int, ...]
+    """Those that the sites' weights are of, ascending, each once."""
+
+    digest: str
+    """As in records of its evaluation."""
+
     @property
     def series(self) -> Series:
         """The line it belongs to."""
@@ -75,8 +88,19 @@ class BundleTraining:
         return ", ".join(filter(None, [" ".join(filter(None, words)), self.variant]))
 
 
-def bundle_labels(trainings: Sequence[BundleTraining]) -> dict[str, str]:
-    """The labels of bundles by their names, with the seed where only that tells them apart."""
+class Seeded(Protocol):
+    """What has a name, a label that several may share, and a seed."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def seed(self) -> int | None: ...
+
+
+def labels_by_name(trainings: Sequence[Seeded]) -> dict[str, str]:
+    """The labels of bundles, or of tuned models, with the seed where only that tells them apart."""
     alike = Counter(training.label for training in trainings)
     seeded = {
         t.name: t.label if alike[t.label] == 1 else f"{t.label}, seed {t.seed}" for t in trainings
@@ -85,7 +109,7 @@ def bundle_labels(trainings: Sequence[BundleTraining]) -> dict[str, str]:
     return {name: text if again[text] == 1 else name for name, text in seeded.items()}
 
 
-def teacher_history(run: RunDir) -> list[TeacherEpoch]:
+def teacher_history(run: RunDir) -> list[Epoch]:
     """The teacher's epochs; none where it was not trained here.
 
     Raises:
@@ -93,7 +117,7 @@ def teacher_history(run: RunDir) -> list[TeacherEpoch]:
     """
     record = _teacher_record(run)
     epochs = record.may(list, "history") or []
-    return [_teacher_epoch(Fields(epoch, record.where)) for epoch in epochs]
+    return [parse_epoch(Fields(epoch, record.where)) for epoch in epochs]
 
 
 def made_harder(run: RunDir) -> str:
@@ -113,7 +137,7 @@ def made_harder(run: RunDir) -> str:
     return f"label smoothing of {smoothing:g}{dropped}"
 
 
-def best_epoch(run: RunDir) -> TeacherEpoch | None:
+def best_epoch(run: RunDir) -> Epoch | None:
     """The epoch whose weights the teacher has; None where it was not trained here.
 
     Raises:
@@ -121,7 +145,7 @@ def best_epoch(run: RunDir) -> TeacherEpoch | None:
     """
     record = _teacher_record(run)
     best = record.may(dict, "best")
-    return _teacher_epoch(Fields(best, record.where)) if best else None
+    return parse_epoch(Fields(best, record.where)) if best else None
 
 
 def bundle_trainings(run: RunDir) -> list[BundleTraining]:
@@ -157,10 +181,11 @@ def _teacher_record(run: RunDir) -> Fields:
     return Fields(read_json(path) if path.exists() else {}, str(path))
 
 
-def _teacher_epoch(fields: Fields) -> TeacherEpoch:
+def parse_epoch(fields: Fields) -> Epoch:
+    """One epoch of a history as the training loop writes it."""
     scores = {name: fields.may_number(f"validation_{name}") for name in MEASURES}
     name = next((name for name, score in scores.items() if score is not None), "bleu")
-    return TeacherEpoch(
+    return Epoch(
         fields.number("epoch"),
         fields.may_number("train_loss"),
         fields.may_number("validation_loss"),
@@ -171,7 +196,12 @@ def _teacher_epoch(fields: Fields) -> TeacherEpoch:
 
 def _bundle_training(folder: Path) -> BundleTraining:
     path = folder / "config.json"
-    fields = Fields(read_json(path), str(path))
+    value = read_json(path)
+    fields = Fields(value, str(path))
+    rate = fields.may_number("training", "learning_rate")
+    if rate is None:
+        rate = fields.may_number("training", "settings", "learning_rate")
+    best = fields.numbers("training", "best_epoch").values()
     digests = {
         "teacher": fields.may(str, "teacher_digest"),
         "tokenizer": fields.may(str, "tokenizer_digest"),
@@ -189,6 +219,10 @@ def _bundle_training(folder: Path) -> BundleTraining:
         versions=fields.may(dict, "versions") or {},
         relative_mse=fields.numbers("training", "relative_mse"),
         history=_history(folder / "history.json"),
+        settings=fields.may(dict, "training", "settings") or {},
+        rate=rate,
+        best_epochs=tuple(sorted({int(epoch) for epoch in best})),
+        digest=digest_json(value),
     )
 
 

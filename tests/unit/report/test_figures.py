@@ -15,7 +15,7 @@ from attnreplace.report.parsing import parse_records
 from attnreplace.report.result import Result
 from attnreplace.report.scopes import Scope
 from attnreplace.report.selection import of_kind
-from attnreplace.report.training import BundleTraining, TeacherEpoch
+from attnreplace.report.training import BundleTraining, Epoch
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -188,7 +188,7 @@ def test_names_may_hold_anything(tmp_path: Path) -> None:
 
 
 def test_teacher_curves() -> None:
-    history = [TeacherEpoch(e, 5.0 - e, 5.5 - e, [10.0, 31.4, 30.0][e - 1]) for e in (1, 2, 3)]
+    history = [Epoch(e, 5.0 - e, 5.5 - e, [10.0, 31.4, 30.0][e - 1]) for e in (1, 2, 3)]
     chart = teacher_chart(history)
     assert chart is not None
     assert {"Loss", "Validation BLEU", "training", "best 31.4, epoch 2"} <= set(texts(chart))
@@ -196,7 +196,7 @@ def test_teacher_curves() -> None:
     harder = teacher_chart(history, "label smoothing of 0.1")
     assert harder is not None
     assert "The training loss is with label smoothing of 0.1" in harder.caption
-    partial = teacher_chart([TeacherEpoch(1, 5.0, None, None)], "label smoothing of 0.1")
+    partial = teacher_chart([Epoch(1, 5.0, None, None)], "label smoothing of 0.1")
     assert partial is not None and "smoothing" not in partial.caption
     assert "Validation BLEU" not in texts(partial)
 
@@ -217,6 +217,10 @@ def test_student_curves() -> None:
             versions={},
             relative_mse={},
             history=history,
+            settings={},
+            rate=None,
+            best_epochs=(),
+            digest="12" * 32,
         )
 
     trainings = [

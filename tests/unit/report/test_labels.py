@@ -54,10 +54,22 @@ def test_a_label_far_from_its_point_is_tied(axes: Axes) -> None:
 
 
 def test_equal_ends_are_pushed_apart(axes: Axes) -> None:
-    ends = [("XS", (1.0, 0.5)), ("S", (1.0, 0.5)), ("M", (1.0, 0.501)), ("L", (1.0, 0.9))]
-    label_ends(axes, ends, "#000000")
+    ends = {"XS": (1.0, 0.5), "S": (1.0, 0.5), "M": (1.0, 0.501), "L": (1.0, 0.9)}
+    label_ends(axes, [Label(text, (end,), "#000000") for text, end in ends.items()])
     found = sorted(boxes(axes), key=lambda box: box.y0)
     assert all(low.y1 <= high.y0 for low, high in itertools.pairwise(found))
     assert all(box.x0 > axes.bbox.x1 for box in found)
     # The one that stands alone needs no line to its name.
     assert len(axes.lines) == 2
+
+
+def test_ends_of_lines_of_several_lengths_share_a_column(axes: Axes) -> None:
+    ends = {"1": (0.3, 0.99), "2": (1.0, 1.0), "3": (0.6, 0.98), "4": (1.0, 0.0)}
+    label_ends(axes, [Label(text, (end,), "#000000") for text, end in ends.items()])
+    found = boxes(axes)
+    assert max(box.x0 for box in found) - min(box.x0 for box in found) < 2
+    assert min(box.x0 for box in found) > axes.bbox.x1
+    assert not any(Bbox.intersection(a, b) for a, b in itertools.combinations(found, 2))
+    # Crowded at an edge, they stay within the height of the axes.
+    assert all(box.y0 > axes.bbox.y0 and box.y1 < axes.bbox.y1 for box in found)
+    assert len(axes.lines) == 4

@@ -5,8 +5,8 @@ import pytest
 
 from attnreplace.errors import UserError
 from attnreplace.report.training import (
-    bundle_labels,
     bundle_trainings,
+    labels_by_name,
     made_harder,
     teacher_history,
 )
@@ -83,7 +83,7 @@ def test_labels_come_from_the_configuration(tmp_path: Path, made: SimpleNamespac
     write_json(path, read_json(path) | {"seed": 2})
     trainings = bundle_trainings(run)
     assert {t.label for t in trainings[2:]} == {"ALR-XS pairwise cross, layer 0, scores pairs"}
-    assert list(bundle_labels(trainings).values()) == [
+    assert list(labels_by_name(trainings).values()) == [
         "ELR-M",
         "ALR-M decoder, 2 hidden layers",
         "ALR-XS pairwise cross, layer 0, scores pairs, seed 1",
