@@ -23,12 +23,15 @@ from attnreplace.report.search_chart import search_chart
 from attnreplace.report.selection import headline_results, join_seeds, of_kind
 from attnreplace.report.training import (
     BundleTraining,
+    best_epoch,
     bundle_trainings,
     labels_by_name,
     made_harder,
     teacher_history,
     teacher_task,
 )
+from attnreplace.report.tuning_chart import tuning_chart
+from attnreplace.report.tunings import load_tunings
 from attnreplace.rundir import RunDir, write_text
 
 
@@ -56,11 +59,13 @@ def write_report(run: RunDir, beside: Sequence[RunDir] = ()) -> Path:
     styles = Styles([series_of(r) for r in students] + [t.series for t in trainings])
     errors = _errors(students, trainings)
     quality = _quality(join_seeds(shown), styles)
+    teachers = teachers_of(records.values())
+    tunings = load_tunings(run, teachers)
     training = [
         teacher_chart(teacher_history(run), made_harder(run)),
         students_chart(trainings, styles),
+        tuning_chart(tunings, best_epoch(run)),
     ]
-    teachers = teachers_of(records.values())
     searches, diagnoses = load_searches(run, teachers), load_diagnoses(run, teachers)
     searched = [chart for search in searches if (chart := search_chart(search))]
     contents = Contents(

@@ -18,19 +18,23 @@ from attnreplace.distill.team import Team
 from attnreplace.errors import UserError
 from attnreplace.evaluate.config import EvalConfig
 from attnreplace.evaluate.evaluate import evaluate
+from attnreplace.evaluate.specs import canonical, choose
+from attnreplace.evaluate.systems import candidates
 from attnreplace.evaluate.translate import Translations
 from attnreplace.hosts import Site
 from attnreplace.pipeline import run_all
 from attnreplace.progress import NullProgress
 from attnreplace.report.parsing import parse_records
 from attnreplace.report.selection import join_seeds
-from attnreplace.rundir import RunDir
+from attnreplace.report.tunings import load_tunings
+from attnreplace.rundir import RunDir, write_json
+from attnreplace.splice.bundle import load_bundle_config
 from attnreplace.splice.pretrained import load_spliced_pretrained
 from attnreplace.splice.splice import load_spliced
 from attnreplace.teacher.load import Teacher, load_teacher
 from attnreplace.tune import targets
 from attnreplace.tune.config import TuneConfig
-from attnreplace.tune.folder import tuned_models, tuned_record
+from attnreplace.tune.folder import SCHEMA, tuned_models, tuned_record
 from attnreplace.tune.tune import tune
 from attnreplace.tune.watch import StudentOutputs, replacements
 
@@ -329,6 +333,31 @@ def test_seeds_of_tuned_systems_are_joined(own):
         "ALR-XS, ce, all weights, from scratch",
         "ALR-XS, tuned kl+ce",
     ]
+
+
+@pytest.mark.parametrize(
+    "system", ["alr-xs", SYSTEM, "alr-xs:0", "alr-xs:1+alr-xs-decoder+alr-xs-cross", "alr-xs:0,1"]
+)
+def test_the_report_calls_tuned_models_as_tables_do(own, system):
+    """Its labels are made without the model, whose layers theirs are made with."""
+    there = {name: load_bundle_config(own.students / name) for name in own.bundles()}
+    parts, teacher = choose(system, there), load_teacher(own.teacher)
+    config = dataclasses.replace(CONFIG, system=system, name="one", train="all")
+    record = {
+        "schema": SCHEMA,
+        "inputs_digest": "12" * 32,
+        "system": canonical(parts),
+        "summary": config.summary,
+        "teacher_digest": teacher.digest,
+        "config": dataclasses.asdict(config),
+        "history": [],
+    }
+    write_json(own.tuned / "one" / "training.json", record)
+    bundles = {"attnreplace": [part.config.to_json() for part in parts]}
+    write_json(own.tuned / "one" / "config.json", bundles)
+    *_, candidate = candidates(teacher, own, ["tuned/one"], baselines=False)
+    (tuning,) = load_tunings(own)
+    assert tuning.label == candidate.system["label"]
 
 
 def test_a_run_tunes_the_system_that_it_names(own):

@@ -4,7 +4,8 @@ import copy
 import json
 import math
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,11 @@ from attnreplace.digest import digest_json
 from attnreplace.evaluate.record import SCHEMA, examples_path, record_path
 from attnreplace.report.report import write_report
 from attnreplace.rundir import RunDir, read_json, write_json
+from attnreplace.splice.bundle import BundleConfig
+from attnreplace.students import StudentConfig
+from attnreplace.tune.config import TuneConfig
+from attnreplace.tune.folder import RECORD
+from attnreplace.tune.folder import SCHEMA as TUNED_SCHEMA
 
 SIZES = {"xs": 25, "s": 50, "m": 800, "l": 3200, "xl": 12800}
 BLEU = {
@@ -25,6 +31,7 @@ BLEU = {
 }
 WIDTH = 6400
 STACKS = {"encoder": "encoder.self", "decoder": "decoder.self", "cross": "decoder.cross"}
+FORMS = {"encoder": "sentence", "decoder": "prefix", "cross": "per-query"}
 SITES = [f"encoder.self.{layer}" for layer in range(6)]
 LOSS = {"encoder": 0.0, "decoder": 0.6, "cross": 7.9, "all": 12.5}
 """Points of BLEU that replacing more than the encoder's attention costs, in made-up records."""
@@ -304,9 +311,13 @@ def write_bundle(
     name: str | None = None,
     group: str = "encoder",
     family: str = "shallow_ff",
+    training: Mapping[str, Any] | None = None,
     **student: Any,
 ) -> None:
-    """A bundle's configuration and history, without its weights."""
+    """A bundle's configuration and history, without its weights.
+
+    `training` is what is recorded of it besides its errors.
+    """
     name = name or f"{method}-{size}"
     final = 12 / BLEU[method][list(SIZES).index(size)] ** 1.6
     sites = [f"{STACKS[group]}.{layer}" for layer in range(6)]
@@ -324,7 +335,7 @@ def write_bundle(
             "seed": 1,
             "teacher_digest": "ab" * 32,
             "tokenizer_digest": "cd" * 32,
-            "training": {"relative_mse": errors},
+            "training": {"relative_mse": errors, **(training or {})},
             "versions": {"torch": "2.13.0"},
         },
     )
@@ -338,6 +349,64 @@ def write_bundle(
         for e in range(1, 22)
     ]
     write_json(run.students / name / "history.json", history)
+
+
+def write_tuned(
+    run: RunDir,
+    name: str,
+    scores: Sequence[float | None],
+    groups: Sequence[str] = ("encoder",),
+    metric: str = "bleu",
+    first: int = 1,
+    config: Mapping[str, Any] | None = None,
+    **changes: Any,
+) -> None:
+    """A tuned model's record and configuration, without its weights.
+
+    Args:
+        scores: validation scores from epoch `first` on.
+        groups: what its students, ALR-M all of them, replace.
+        config: settings that are not the usual ones.
+        changes: replace whole top-level fields of the record.
+    """
+    bundles = [
+        BundleConfig(
+            name="alr-m" + f"-{group}" * (group != "encoder"),
+            method="alr",
+            family="shallow_ff",
+            size="m",
+            positions=8,
+            students={
+                f"{STACKS[group]}.{layer}": StudentConfig(
+                    "shallow_ff", d_model=4, d_out=4, positions=8, hidden=2, form=FORMS[group]
+                )
+                for layer in range(6)
+            },
+            teacher_digest="ab" * 32,
+            tokenizer_digest="cd" * 32,
+        )
+        for group in groups
+    ]
+    system = "+".join(bundle.name for bundle in bundles)
+    settings = TuneConfig(system=system, **(config or {}))
+    history = [
+        {"epoch": epoch, "train_loss": 1.0, f"validation_{metric}": score, "seconds": 70.0 * epoch}
+        for epoch, score in enumerate(scores, start=first)
+    ]
+    record = {
+        "schema": TUNED_SCHEMA,
+        "inputs_digest": digest_json(name),
+        "system": system,
+        "summary": settings.summary,
+        "teacher_digest": "ab" * 32,
+        "config": asdict(settings),
+        "versions": {"torch": "2.13.0"},
+        "history": history,
+        "seconds": 70.0 * len(history),
+    }
+    write_json(run.tuned / name / RECORD, record | changes)
+    written = {"attnreplace": [bundle.to_json() for bundle in bundles]}
+    write_json(run.tuned / name / "config.json", written)
 
 
 def write_run(path: Path) -> RunDir:
@@ -365,6 +434,7 @@ def made() -> SimpleNamespace:
         write_records=write_records,
         teacher=write_teacher,
         bundle=write_bundle,
+        tuned=write_tuned,
         run=write_run,
     )
 
