@@ -20,6 +20,7 @@ from attnreplace.report.search_section import search_section
 from attnreplace.report.selection import beyond_headline, headline_results, join_seeds, of_kind
 from attnreplace.report.style import CSS
 from attnreplace.report.training import BundleTraining
+from attnreplace.report.tunings import Tuning
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Contents:
     error_values: Mapping[str, Mapping[str, float]]
     training: Sequence[Chart]
     trainings: Sequence[BundleTraining]
+    tunings: Sequence[Tuning]
     pictures: Sequence[Chart]
     samples: Sequence[Sample]
     settings: str | None
@@ -155,7 +157,7 @@ def _pictures(contents: Contents) -> Markup:
 
 
 def _settings(contents: Contents) -> Markup:
-    content = provenance(contents.settings, contents.results, contents.trainings)
+    content = provenance(contents.settings, contents.results, contents.trainings, contents.tunings)
     return content or missing("No settings are recorded", "attnreplace train")
 
 

@@ -1,24 +1,34 @@
-"""The end of the page: settings, over-long sentences, recipes, seeds, digests, versions."""
+"""The end of the page: settings, over-long sentences, trainings, digests, versions."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from attnreplace.digest import short
 from attnreplace.report.markup import Markup, join, tag
+from attnreplace.report.recipes import DIGEST, TrainedTable, students_table, tuned_table
 from attnreplace.report.result import Result
 from attnreplace.report.tables import NOTHING, describe_over_long
 from attnreplace.report.training import BundleTraining
+from attnreplace.report.tunings import Tuning
+from attnreplace.tune.folder import TUNED
 
 
 def provenance(
-    settings: str | None, results: Sequence[Result], trainings: Sequence[BundleTraining]
+    settings: str | None,
+    results: Sequence[Result],
+    trainings: Sequence[BundleTraining],
+    tunings: Sequence[Tuning],
 ) -> Markup:
     """Everything that is needed to repeat the run, folded away."""
+    own = [what for what, there in (("students", trainings), ("tuned models", tunings)) if there]
+    more = f"; {' and '.join(own)} have their own, below" if own else ""
     parts = [
-        ("Settings (config.toml)", tag("pre", settings) if settings else None),
+        (f"Settings of the run (config.toml){more}", tag("pre", settings) if settings else None),
         ("Sentences over the limit", _over_long(results)),
-        ("Recipes, seeds and digests", _digests(results, trainings)),
-        ("Versions and devices", _versions(results, trainings)),
+        ("How the students were trained", _trained(students_table(trainings))),
+        ("How the tuned models were trained", _trained(tuned_table(tunings))),
+        ("Digests", _digests(results, trainings, tunings)),
+        ("Versions and devices", _versions(results, trainings, tunings)),
     ]
     return join(
         tag("details", tag("summary", heading), content) for heading, content in parts if content
@@ -74,44 +84,53 @@ def _over_long(results: Sequence[Result]) -> Markup | None:
     return tag("ul", *lines, class_="small") if lines else None
 
 
-def _digests(results: Sequence[Result], trainings: Sequence[BundleTraining]) -> Markup | None:
+def _trained(table: TrainedTable | None) -> Markup | None:
+    if table is None:
+        return None
+    shared = f"The same for all: {table.shared}." if table.shared else None
+    return join(
+        [
+            tag("p", shared, class_="small") if shared else None,
+            simple_table(table.header, table.rows, table.title, texts=table.texts),
+        ]
+    )
+
+
+def _digests(
+    results: Sequence[Result], trainings: Sequence[BundleTraining], tunings: Sequence[Tuning]
+) -> Markup | None:
+    """Those of what all share, and of systems that are neither one bundle nor tuned."""
     digests = [r.digests for r in results] + [t.digests for t in trainings]
     common = [
         (kind, tag("code", digest))
         for kind in ("teacher", "tokenizer", "data")
         for digest in _distinct(each.get(kind) for each in digests)
     ]
-    bundles = {
-        t.name: (_named(t.name, t.variant), _shown(t.recipe), _shown(t.seed), NOTHING)
-        for t in trainings
+    told = {t.name for t in trainings} | {TUNED + t.name for t in tunings}
+    joined = {
+        r.name: tag("code", short(digest))
+        for r in results
+        if r.name not in told and (digest := r.digests.get("bundle"))
     }
-    for result in results:
-        digest = result.digests.get("bundle")
-        if digest:
-            start = tag("code", short(digest))
-            name = _named(result.name, result.variant)
-            bundles[result.name] = (name, _shown(result.recipe), _shown(result.seed), start)
     parts = []
     if common:
         parts.append(simple_table(["What", "SHA-256"], common, "Digests"))
-    if bundles:
-        header = ["Bundle", "Recipe", "Seed", "SHA-256, first digits"]
-        parts.append(simple_table(header, bundles.values(), "Bundles"))
+    if joined:
+        header = ["System", DIGEST]
+        parts.append(simple_table(header, joined.items(), "Other systems"))
     return join(parts) if parts else None
 
 
-def _versions(results: Sequence[Result], trainings: Sequence[BundleTraining]) -> Markup | None:
+def _versions(
+    results: Sequence[Result], trainings: Sequence[BundleTraining], tunings: Sequence[Tuning]
+) -> Markup | None:
     records: list[Mapping[str, Any]] = [r.versions for r in results]
-    records += [t.versions for t in trainings]
+    records += [t.versions for t in trainings] + [t.versions for t in tunings]
     names = sorted({name for versions in records for name in versions})
     rows = [(name, ", ".join(_distinct([v.get(name) for v in records]))) for name in names]
     devices = _distinct([f"{r.device}, threads: {_shown(r.threads)}" for r in results if r.device])
     rows += [("device", device) for device in devices]
     return simple_table(["What", "Version"], rows, "Versions and devices") if rows else None
-
-
-def _named(name: str, variant: str) -> str:
-    return f"{name} ({variant})" if variant else name
 
 
 def _distinct(values: Iterable[Any]) -> list[str]:

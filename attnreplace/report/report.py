@@ -82,6 +82,7 @@ def write_report(run: RunDir, beside: Sequence[RunDir] = ()) -> Path:
         error_values=errors,
         training=[chart for chart in training if chart],
         trainings=trainings,
+        tunings=tunings,
         pictures=load_charts(run),
         samples=load_samples(shown, run.results),
         settings=_text(run.config_path) if run.config_path.exists() else None,

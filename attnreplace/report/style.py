@@ -83,6 +83,9 @@ svg text {{ font-variant-numeric: tabular-nums; }}
   .figures {{ grid-template-columns: repeat(2, minmax(0, 1fr)); }}
   .figures.alone {{ grid-template-columns: minmax(0, 780px); }}
 }}
+@media (min-width: 541px) {{
+  #settings tbody th {{ white-space: normal; min-width: 12rem; overflow-wrap: break-word; }}
+}}
 @media (max-width: 540px) {{
   .wide {{ display: none; }}
   .narrow {{ display: block; }}
