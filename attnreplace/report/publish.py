@@ -16,6 +16,7 @@ from attnreplace.report.pictures.picture import WITH_TEXT
 from attnreplace.report.records import current_records, from_scratch, teachers_of
 from attnreplace.report.search import load_searches
 from attnreplace.report.tables import markdown_table
+from attnreplace.report.tunings import tuning_files
 from attnreplace.rundir import RunDir, read_json, write_json
 from attnreplace.search.outcome import outcome_path
 
@@ -23,11 +24,12 @@ from attnreplace.search.outcome import outcome_path
 def publish(run: RunDir, folder: Path, beside: Sequence[RunDir] = ()) -> Path:
     """Copy a run's records to `folder` and write its table there as Markdown.
 
-    Copied are the result records, the teacher's training record, every bundle's configuration and
-    history, the outcomes of searches, diagnoses with their tables in `errors.md`, and the
-    configuration without the place of the data on this machine; of runs `beside` it the records of
-    their teachers, as models trained from scratch. Translations, figures with sentences, weights
-    and activations stay behind: they may hold text of corpora with a licence.
+    Copied are the result records, the training records of the teacher and of what was tuned beside
+    it, every bundle's configuration and history, the outcomes of searches, diagnoses with their
+    tables in `errors.md`, and the configuration without the place of the data on this machine; of
+    runs `beside` it the records of their teachers, as models trained from scratch. Translations,
+    figures with sentences, weights and activations stay behind: they may hold text of corpora with
+    a licence.
 
     Returns:
         The table's file.
@@ -55,6 +57,9 @@ def publish(run: RunDir, folder: Path, beside: Sequence[RunDir] = ()) -> Path:
             source = run.students / name / f"{file}.json"
             shutil.copyfile(source, folder / "students" / f"{name}.{file}.json")
     teachers = teachers_of(records.values())
+    for name, source in tuning_files(run, teachers).items():
+        (folder / "tuned").mkdir(exist_ok=True)
+        write_json(folder / "tuned" / f"{name}.json", _without_places(read_json(source, dict)))
     _publish_diagnoses(run, folder, teachers)
     for search in load_searches(run, teachers):
         (folder / "search").mkdir(exist_ok=True)

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 from attnreplace.config import RunConfig
 from attnreplace.report.publish import publish
-from attnreplace.rundir import RunDir, write_json
+from attnreplace.rundir import RunDir, read_json, write_json
 from attnreplace.search.outcome import SCHEMA, outcome_path
 
 
@@ -34,3 +34,16 @@ def test_of_searches_only_outcomes_are_published(tmp_path: Path, made: SimpleNam
         folder = publish(run, tmp_path / str(place)).parent
         found.append([path.name for path in folder.glob("search/*")])
     assert found == [[], ["params.json"]]
+
+
+def test_how_models_were_tuned_is_published(tmp_path: Path, made: SimpleNamespace) -> None:
+    run, place = RunDir(tmp_path / "run"), str(tmp_path / "models" / "mini")
+    made.write_records(run, [made.record("teacher", None, None, 30.0)], sentences=3)
+    assert not (publish(run, tmp_path / "before").parent / "tuned").exists()
+    made.tuned(run, "now", [30.0, 31.0], config={"learning_rate": 0.002}, device=place)
+    made.tuned(run, "former", [29.0], teacher_digest="of another")
+    folder = publish(run, tmp_path / "published").parent
+    assert [path.name for path in (folder / "tuned").iterdir()] == ["now.json"]
+    record = read_json(run.tuned / "now" / "training.json", dict)
+    assert read_json(folder / "tuned" / "now.json") == record | {"device": "mini"}
+    assert record["config"]["learning_rate"] == 0.002
