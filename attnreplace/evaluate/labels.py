@@ -43,6 +43,11 @@ def groups_of(sites: Iterable[Site]) -> tuple[str, ...]:
     return tuple(group for group in GROUPS if group in found)
 
 
+def tuned_label(parts: Sequence[Chosen], every: Mapping[str, int], how: str) -> str:
+    """A tuned system: "ALR-M, tuned kl+ce"; "Teacher, tuned kl+ce" where it has no students."""
+    return f"{student_label(parts, every) if parts else 'Teacher'}, {how}"
+
+
 def student_label(parts: Sequence[Chosen], every: Mapping[str, int]) -> str:
     """A system with students: "ALR-M", "ALR-M SGU decoder", "ALR-M all, paper's non-causal form".
 

@@ -15,6 +15,7 @@ from attnreplace.evaluate.labels import (
     removed_name,
     student_label,
     student_variant,
+    tuned_label,
 )
 from attnreplace.evaluate.record import Part, System
 from attnreplace.evaluate.specs import Chosen, bundle_parts, canonical, choose, without_seed
@@ -195,10 +196,10 @@ class _Factory:
         record = tuned_of(self.run, name, self.teacher.digest)
         parts, how = tuned_parts(self.run, name), tuned_summary(record)
         sites = [site for part in parts for site in part.sites]
-        students = student_label(parts, self.every) if parts else "Teacher"
         described = [_described(part, None) for part in parts]
         kind = "student" if parts else "tuned"
-        system = _system(kind, f"{TUNED}{name}", f"{students}, {how}", sites, described)
+        label = tuned_label(parts, self.every, how)
+        system = _system(kind, f"{TUNED}{name}", label, sites, described)
         variant = student_variant(parts, self.every) if parts else ""
         system["variant"] = f"{variant}, {how}" if variant else how
         device = self.teacher.model.device

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from attnreplace.evaluate.labels import student_label
+from attnreplace.evaluate.labels import tuned_label
 from attnreplace.evaluate.specs import Chosen
 from attnreplace.report.fields import Fields
 from attnreplace.report.labels import Point
@@ -16,7 +16,7 @@ from attnreplace.report.scopes import Scope
 from attnreplace.report.training import Epoch, parse_epoch
 from attnreplace.rundir import RunDir
 from attnreplace.tune.config import STARTS
-from attnreplace.tune.folder import RECORD, how_tuned, tuned_models, tuned_parts, tuned_record
+from attnreplace.tune.folder import RECORD, tuned_models, tuned_parts, tuned_record, tuned_summary
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def _tuning(run: RunDir, name: str, path: Path) -> Tuning:
     parts, history = tuned_parts(run, name), fields.may(list, "history") or []
     return Tuning(
         name=name,
-        label=f"{student_label(parts, _every(parts))}, {how_tuned(record)}",
+        label=tuned_label(parts, _every(parts), tuned_summary(record)),
         scope=Scope.of(str(site) for part in parts for site in part.sites),
         system=system,
         config=config,

@@ -59,7 +59,7 @@ def tuned_of(run: RunDir, name: str, teacher_digest: str) -> dict[str, Any]:
 
 def tuned_summary(record: Mapping[str, Any]) -> str:
     """What was done to a tuned model, for people, with its name where it was given one."""
-    named = record["config"]["name"]
+    named = record["config"].get("name")
     return str(record["summary"]) + (f" ({named})" if named else "")
 
 
