@@ -1,8 +1,9 @@
 """Two processes on CPUs: by student they give the numbers of one, by data the same to rounding.
 
-And so do they when they tune, where batches are always shared.
+And so do they when they train a teacher or tune, where batches are always shared.
 """
 
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -12,13 +13,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from attnreplace.config import RunConfig
 from attnreplace.distill.config import DistillConfig
 from attnreplace.distill.distill import distill
 from attnreplace.rundir import RunDir, read_json
+from attnreplace.teacher.train import train
 from attnreplace.tune import targets
 from attnreplace.tune.config import TuneConfig
 from attnreplace.tune.folder import tuned_record
 from attnreplace.tune.tune import tune
+
+from .conftest import DATA, TEACHER, TRAINING
 
 NAMES = ["alr-xs", "alr-s", "alrr-xs", "alrr-s"]
 CONFIG = DistillConfig(
@@ -35,11 +40,13 @@ CHUNK = 50
 SCRIPT = """
 import sys
 from pathlib import Path
+from attnreplace.config import RunConfig
 from attnreplace.distill.config import DistillConfig
 from attnreplace.distill.distill import distill
 from attnreplace.distill.team import Team
 from attnreplace.rundir import RunDir
 from attnreplace.tune import targets
+from attnreplace.teacher.train import train
 from attnreplace.tune.config import TuneConfig
 from attnreplace.tune.tune import tune
 
@@ -51,6 +58,8 @@ for folder, placement in zip(sys.argv[1:], ("student", "data")):
     assert names == run.bundles() or sorted(names) == run.bundles(), names
 for folder, tuning in zip((sys.argv[1], sys.argv[3]), {tuning!r}):
     tune(RunDir(Path(folder)), TuneConfig(**tuning))
+teacher = RunConfig.load(Path(sys.argv[4]))
+train(RunDir(Path(sys.argv[5])), teacher.data, teacher.teacher, teacher.training)
 """
 TUNING = {"system": "alr-s", "epochs": 2, "warmup_steps": 2, "targets": "teacher"}
 HEADLESS = {
@@ -62,13 +71,16 @@ HEADLESS = {
     "weight_decay": 0.1,
 }
 """No loss reaches the head, whose gradients processes wait for all the same."""
+SURE = dataclasses.replace(TEACHER, dropout=0.0)
+"""Each process has dropout of its own."""
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 
 
 @pytest.fixture(scope="module")
 def trained(extracted, encoder_runs, tmp_path_factory):
     """The same students by one process, by two placed by student, and by two sharing batches.
 
-    Then a classifier with students, for one process and for two.
+    Then a classifier with students, for one process and for two, and a teacher by one and by two.
     """
     folder = tmp_path_factory.mktemp("processes")
     runs = [RunDir(folder / name) for name in ("one", "student", "data")]
@@ -95,19 +107,27 @@ def trained(extracted, encoder_runs, tmp_path_factory):
         .replace("{tuning!r}", repr((TUNING, HEADLESS)))
         .replace("{chunk}", str(CHUNK))
     )
-    # `accelerate launch` starts several processes on GPUs only.
+    RunConfig(data=DATA, teacher=SURE, training=TRAINING).save(folder / "teacher.toml")
+    teachers = [RunDir(folder / f"teacher-{name}") for name in ("one", "two")]
+    train(teachers[0], DATA, SURE, TRAINING)
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     launch += ["--nproc_per_node", "2"]
     done = subprocess.run(
-        [*launch, script, *(run.path for run in (runs[1], runs[2], encoders[1]))],
+        [
+            *launch,
+            script,
+            *(run.path for run in (runs[1], runs[2], encoders[1])),
+            folder / "teacher.toml",
+            teachers[1].path,
+        ],
         capture_output=True,
         text=True,
-        timeout=120,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        timeout=300,
+        env=ENVIRONMENT,
     )
     assert done.returncode == 0, done.stderr
     assert distill(runs[0], CONFIG) == NAMES
-    return [*runs, *encoders]
+    return [*runs, *encoders, *teachers]
 
 
 def weights(run, name):
@@ -159,7 +179,42 @@ def test_translating_is_shared(trained):
     assert one.read_bytes() == two.read_bytes()
 
 
+def test_batches_are_shared_to_train(trained):
+    one, two = (read_json(run.teacher / "training.json") for run in trained[5:])
+    assert (one["processes"], two["processes"]) == (1, 2)
+    for whole, halves in zip(one["history"], two["history"], strict=True):
+        for figure in ("train_loss", "validation_loss"):
+            assert halves[figure] == pytest.approx(whole[figure], rel=1e-6)
+    first, second = (load_file(run.teacher / "model.safetensors") for run in trained[5:])
+    assert first.keys() == second.keys()
+    # The softmax takes no notice of a bias of the keys: its gradient is nothing but rounding.
+    for name in (name for name in first if not name.endswith("k_proj.bias")):
+        torch.testing.assert_close(first[name], second[name], rtol=1e-4, atol=1e-6)
+
+
+def test_accelerate_launches_the_same(trained, tmp_path):
+    # Without this option it starts several processes on GPUs only.
+    options = ["--multi_gpu", "--num_processes", "2", "--main_process_port", "0"]
+    launch = [sys.executable, "-m", "accelerate.commands.launch", *options]
+    configuration = trained[6].path.parent / "teacher.toml"
+    done = subprocess.run(
+        [*launch, "-m", "attnreplace_cli.main", "train", configuration, "--run", tmp_path / "run"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=ENVIRONMENT,
+    )
+    assert done.returncode == 0, done.stderr
+    run = RunDir(tmp_path / "run")
+    assert read_json(run.teacher / "training.json")["processes"] == 2
+    first, second = (load_file(of.teacher / "model.safetensors") for of in (trained[6], run))
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
 def test_nothing_is_left_behind(trained):
     for run in trained[:3]:
         assert run.bundles() == sorted(NAMES)
         assert not list(run.path.glob("distill.*"))
+    for run in trained[5:]:
+        assert sorted(path.name for path in run.path.iterdir()) == ["config.toml", "teacher"]

@@ -6,12 +6,15 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from attnreplace.activations.extract import ExtractConfig, extract
+from attnreplace.activations.schema import shard_folder
+from attnreplace.activations.store import ActivationStore
 from attnreplace.distill.config import DistillConfig
 from attnreplace.distill.distill import distill
 from attnreplace.distill.team import Team
@@ -141,6 +144,60 @@ def files(run: RunDir) -> set[tuple[str, int]]:
         for path in run.path.rglob("*.*")
         if path.is_file() and path.name != "config.toml"
     }
+
+
+class Filling(NullProgress):
+    """Progress during which others fill the disk, but for some pages."""
+
+    def __init__(self, disk: Path, pages: int, after: int) -> None:
+        self.disk, self.pages, self.left = disk, pages, after
+
+    @contextmanager
+    def task(self, description: str, total: int | None, done: int = 0) -> Iterator["Filling"]:
+        yield self
+
+    def advance(self, steps: int = 1, **figures: float | str) -> None:
+        self.left -= 1
+        if not self.left:
+            # Page by page: the writer takes some meanwhile.
+            with (self.disk / "filler").open("wb", buffering=0) as filler:
+                with suppress(OSError):
+                    while True:
+                        filler.write(bytes(PAGE))
+                filler.truncate(filler.tell() - self.pages * PAGE)
+
+
+@pytest.mark.parametrize(("pages", "after"), [(0, 1), (20, 4)])
+def test_a_disk_that_others_fill_up_while_extracting(
+    extracted: RunDir, tmp_path: Path, disk: Path, cli: Any, pages: int, after: int
+) -> None:
+    config = ExtractConfig(sites=["all"], shard_sentences=16, batch_tokens=300)
+    whole, run = RunDir(tmp_path / "whole"), RunDir(disk / "run")
+    for folder in (whole.path, run.path):
+        shutil.copytree(extracted.path, folder, ignore=shutil.ignore_patterns("activations*"))
+    extract(whole, config)
+    wanted = shards(whole)
+    with pytest.raises(UserError, match=r"disk of .* is full; free .* finished shards") as error:
+        extract(run, config, progress=Filling(disk, pages, after))
+    assert "\n" not in str(error.value)
+    kept = shards(run)
+    assert kept.items() < wanted.items()
+    # What does not fit is not begun.
+    command = ["extract", "--sites", "all", "--run", run.path]
+    code, errors = cli(*command)
+    assert code == 2 and "Traceback" not in errors
+    assert "free, the activations need" in " ".join(errors.split())
+    assert shards(run) == kept and not [*run.path.rglob("*.tmp"), *run.path.rglob("*.lock")]
+    (disk / "filler").unlink()
+    assert cli(*command)[0] == 0
+    assert shards(run) == wanted
+    ActivationStore.open(run.activations).verify()
+
+
+def shards(run: RunDir) -> dict[str, bytes]:
+    """All that lies in the folder of the shards and is one."""
+    folder = shard_folder(run.activations)
+    return {path.name: path.read_bytes() for path in folder.glob("shard-*")}
 
 
 def test_translations_that_fill_the_disk_are_kept(
