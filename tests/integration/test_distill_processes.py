@@ -151,8 +151,10 @@ def test_by_data_equals_one_process_to_rounding(trained, name):
             # Adam makes gradients that are nothing but rounding as large as any.
             assert halves[figure] == pytest.approx(whole[figure], rel=2e-3)
     first, second = weights(trained[0], name), weights(trained[2], name)
+    # Such gradients move single weights by whole steps, on some processors more of them.
     for key in first:
-        torch.testing.assert_close(first[key], second[key], rtol=1e-3, atol=2e-3)
+        apart = torch.linalg.vector_norm(first[key] - second[key])
+        assert apart < 0.02 * torch.linalg.vector_norm(first[key]), key
 
 
 # Relative errors are of each half of a batch, and each process has dropout of its own.
