@@ -83,12 +83,13 @@ class Start:
                 "tune.train = students": config.train == "students",
                 "tune.order": bool(config.order),
                 "tune.losses = forced": "forced" in config.losses,
-                "a loss without ce, least where it is": "ce" not in config.losses,
+                # The others are least where the teacher is.
+                "tune.losses without ce": "ce" not in config.losses,
             }
             if wrong := [words for words, said in refused.items() if said]:
                 raise UserError(
-                    f"the teacher has no students, and nothing to learn from {wrong[0]}; tune it "
-                    "with --train all, norms or lora and --loss kl,ce or ce"
+                    f"{wrong[0]} is for students, of which the teacher has none; tune it with "
+                    "--train all, norms or lora and --loss kl,ce or ce"
                 )
         return self
 

@@ -1,6 +1,7 @@
 """Two processes on CPUs: by student they give the numbers of one, by data the same to rounding.
 
 And so do they when they train a teacher or tune, where batches are always shared.
+`accelerate launch` starts them, by way of torchrun.
 """
 
 import dataclasses
@@ -110,8 +111,9 @@ def trained(extracted, encoder_runs, tmp_path_factory):
     RunConfig(data=DATA, teacher=SURE, training=TRAINING).save(folder / "teacher.toml")
     teachers = [RunDir(folder / f"teacher-{name}") for name in ("one", "two")]
     train(teachers[0], DATA, SURE, TRAINING)
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    launch += ["--nproc_per_node", "2"]
+    # Without the first option it starts several processes on GPUs only.
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu"]
+    launch += ["--num_processes", "2", "--main_process_port", "0"]
     done = subprocess.run(
         [
             *launch,
@@ -192,26 +194,6 @@ def test_batches_are_shared_to_train(trained):
     # The softmax takes no notice of a bias of the keys: its gradient is nothing but rounding.
     for name in (name for name in first if not name.endswith("k_proj.bias")):
         torch.testing.assert_close(first[name], second[name], rtol=1e-4, atol=1e-6)
-
-
-def test_accelerate_launches_the_same(trained, tmp_path):
-    # Without this option it starts several processes on GPUs only.
-    options = ["--multi_gpu", "--num_processes", "2", "--main_process_port", "0"]
-    launch = [sys.executable, "-m", "accelerate.commands.launch", *options]
-    configuration = trained[6].path.parent / "teacher.toml"
-    done = subprocess.run(
-        [*launch, "-m", "attnreplace_cli.main", "train", configuration, "--run", tmp_path / "run"],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env=ENVIRONMENT,
-    )
-    assert done.returncode == 0, done.stderr
-    run = RunDir(tmp_path / "run")
-    assert read_json(run.teacher / "training.json")["processes"] == 2
-    first, second = (load_file(of.teacher / "model.safetensors") for of in (trained[6], run))
-    assert first.keys() == second.keys()
-    assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_nothing_is_left_behind(trained):
