@@ -46,7 +46,7 @@ def main(
 ) -> None:
     """Kill stages with SIGKILL, resume them and compare; exit code 1 where anything differs.
 
-    About 15 minutes with 25 points of each kind on two idle cores.
+    68 minutes with 25 points of each kind, on two cores that others kept busy.
     """
     console = Console(highlight=False, soft_wrap=True)
     folder = Path(tempfile.mkdtemp(prefix="kill-"))
