@@ -14,6 +14,8 @@ from attnreplace.report.tunings import Tuning
 from attnreplace.tune.config import LOSSES, TuneConfig, changes_in_words
 
 DIGEST = "SHA-256, first digits"
+UNKNOWN = "not recorded"
+"""Of early versions, in a sentence; in a table it is a dash."""
 T = TypeVar("T")
 Cell = str | Markup | None
 
@@ -42,6 +44,9 @@ class _Column(Generic[T]):
     outcome: bool = False
     """Stays in the table, whatever it is: not set beforehand."""
 
+    optional: bool = False
+    """Mostly there is nothing to say."""
+
 
 def students_table(trainings: Sequence[BundleTraining]) -> TrainedTable | None:
     """The bundles of a run; None without any."""
@@ -53,7 +58,7 @@ def students_table(trainings: Sequence[BundleTraining]) -> TrainedTable | None:
         _Column("Recipe", lambda t: t.recipe or None, words=True),
         _Column("Objective", _objective, words=True),
         _Column("Products in", setting("precision"), words=True),
-        _Column("Other settings", _other_settings, words=True),
+        _Column("Other settings", _other_settings, words=True, optional=True),
         _Column("Epochs", setting("epochs")),
         _Column("Peak rate", lambda t: _text(t.rate)),
         _Column("Tokens a batch", setting("batch_tokens")),
@@ -77,7 +82,7 @@ def tuned_table(tunings: Sequence[Tuning]) -> TrainedTable | None:
         _Column("Changes", _changes, words=True),
         _Column("Start", setting("start"), words=True),
         _Column("Targets", _targets, words=True),
-        _Column("Other settings", _other_config, words=True),
+        _Column("Other settings", _other_config, words=True, optional=True),
         _Column("Epochs", setting("epochs")),
         _Column("Peak rate", setting("learning_rate")),
         _Column("Warm-up steps", setting("warmup_steps")),
@@ -97,11 +102,11 @@ def tuned_table(tunings: Sequence[Tuning]) -> TrainedTable | None:
 def _table(
     what: str, names: Sequence[str], rows: Sequence[T], columns: Sequence[_Column[T]]
 ) -> TrainedTable | None:
-    """Without columns of nothing; what all of several rows share is not a column either."""
+    """What all of several rows share is said beside the table, and is no column."""
     if not rows:
         return None
     cells = {column: [column.cell(row) for row in rows] for column in columns}
-    known = [column for column in columns if any(cells[column])]
+    known = [column for column in columns if any(cells[column]) or not column.optional]
     shared = [
         column
         for column in known
@@ -117,7 +122,7 @@ def _table(
         ],
         texts=1 + sum(column.words for column in shown),
         shared=", ".join(
-            f"{column.heading[:1].lower()}{column.heading[1:]} {cells[column][0]}"
+            f"{column.heading[:1].lower()}{column.heading[1:]} {cells[column][0] or UNKNOWN}"
             for column in shared
         ),
     )

@@ -92,13 +92,24 @@ def test_what_early_bundles_lack_is_a_dash(tmp_path: Path, made: SimpleNamespace
     assert students_table([]) is None
     made.bundle(run, "alr", "m")
     bare = students_table(bundle_trainings(run))
-    assert bare is not None and bare.header == ["Bundle", "Seed", "SHA-256, first digits"]
-    made.bundle(run, "alr", "s", training={"settings": settings(), "best_epoch": {"x": 3}})
-    found = cells(students_table(bundle_trainings(run)))
-    assert found["alr-m"] | {"SHA-256, first digits": ""} == {
-        name: "" if name.startswith("SHA") else NOTHING for name in found["alr-s"]
+    assert cells(bare)["alr-m"] | {"SHA-256, first digits": ""} == {
+        "Recipe": NOTHING,
+        "Objective": NOTHING,
+        "Products in": NOTHING,
+        "Epochs": NOTHING,
+        "Peak rate": NOTHING,
+        "Tokens a batch": NOTHING,
+        "Seed": "1",
+        "Best epoch": NOTHING,
+        "SHA-256, first digits": "",
     }
-    assert found["alr-s"]["Epochs"] == "3"
+    made.bundle(run, "alr", "s", training={"settings": settings(), "best_epoch": {"x": 3}})
+    table = students_table(bundle_trainings(run))
+    assert table is not None
+    assert table.shared == "recipe not recorded, peak rate not recorded, seed 1"
+    found = cells(table)
+    assert (found["alr-m"]["Epochs"], found["alr-s"]["Epochs"]) == (NOTHING, "3")
+    assert (found["alr-m"]["Best epoch"], found["alr-s"]["Best epoch"]) == (NOTHING, "3")
 
 
 def test_how_models_were_tuned(tmp_path: Path, made: SimpleNamespace) -> None:
@@ -184,7 +195,7 @@ def test_the_page_says_whose_settings_are_whose(tmp_path: Path, made: SimpleName
     students, tuned, digests, versions = summaries[2:]
     for name in ("alr-m", "alr-s"):
         assert f'<th scope="row">{name}</th>' in students
-    assert "The same for all: seed 1." in students
+    assert "tokens a batch not recorded, seed 1.</p>" in students
     assert '<th scope="row">alr-m-kl-ce</th>' in tuned and "The same for all" not in tuned
     # One bundle's digest stands where its training does.
     rows = re.findall(r'<th scope="row">(.*?)</th>', digests)

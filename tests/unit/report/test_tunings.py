@@ -154,7 +154,7 @@ def test_panels_go_by_what_is_replaced_and_the_start(tmp_path: Path, made: Simpl
     run = RunDir(tmp_path)
     made.tuned(run, "a", [30.0, 31.0], EVERYWHERE)
     made.tuned(run, "b", [33.0, 34.0], ["cross"])
-    made.tuned(run, "c", [2.0, 9.0], EVERYWHERE, config={"start": "scratch"})
+    made.tuned(run, "c", [2.0, 36.0], EVERYWHERE, config={"start": "scratch"})
     made.tuned(run, "d", [30.0, 35.0], EVERYWHERE, config={"train": "all"})
     chart = tuning_chart(load_tunings(run), TEACHER)
     assert chart is not None
@@ -162,7 +162,7 @@ def test_panels_go_by_what_is_replaced_and_the_start(tmp_path: Path, made: Simpl
     names = [
         "1 ALR-M cross, tuned kl+ce: 34.0, epoch 2",
         "2 ALR-M all, tuned kl+ce, all weights: 35.0, epoch 2 3 ALR-M all, tuned kl+ce: 31.0",
-        "4 ALR-M all, kl+ce, from scratch: 9.0, epoch 2",
+        "4 ALR-M all, kl+ce, from scratch: 36.0, epoch 2",
     ]
     text = flat(chart)
     places = [
