@@ -156,7 +156,7 @@ def test_by_data_equals_one_process_to_rounding(trained, name):
     # Such gradients move single weights by whole steps, on some processors more of them.
     for key in first:
         apart = torch.linalg.vector_norm(first[key] - second[key])
-        assert apart < 0.02 * torch.linalg.vector_norm(first[key]), key
+        assert apart < 0.1 * torch.linalg.vector_norm(first[key]), key
 
 
 # Relative errors are of each half of a batch, and each process has dropout of its own.
