@@ -829,7 +829,7 @@ def test_translating_holds_one_system_at_a_time(
         made.append(weakref.ref(model))
         return model
 
-    monkeypatch.setattr("attnreplace.splice.splice.load_spliced", watched)
+    monkeypatch.setattr("attnreplace.evaluate.systems.load_spliced", watched)
     translate_command(text=[GERMAN[0]], bundle=None, beam=1, run=run.path)
     assert alive == [0, 0, 0]
     shown = capsys.readouterr().out
