@@ -1,12 +1,22 @@
 """What every test may use."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
+from attnreplace.evaluate import cost
 from attnreplace.progress import NullProgress
+
+
+@pytest.fixture(autouse=True, scope="session")
+def hurried() -> Iterator[None]:
+    """Time as little as can be: the figures are of no account."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (("ENCODER_SECONDS", 0), ("GENERATE_SECONDS", 0), ("NEW_TOKENS", 8)):
+            patch.setattr(cost, name, value)
+        yield
 
 
 def word_tokenizer(words: Sequence[str]) -> PreTrainedTokenizerFast:

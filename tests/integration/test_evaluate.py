@@ -19,7 +19,6 @@ from attnreplace.data.corpora import DataConfig
 from attnreplace.data.tokenizer import train_tokenizer
 from attnreplace.digest import digest_json
 from attnreplace.errors import UserError
-from attnreplace.evaluate import cost as cost_module
 from attnreplace.evaluate.bleu import score
 from attnreplace.evaluate.config import EvalConfig
 from attnreplace.evaluate.evaluate import evaluate
@@ -142,12 +141,6 @@ def add_bundle(
     save_bundle(run.students / config.name, config, students)
 
 
-def hurry(patch: pytest.MonkeyPatch) -> None:
-    """Time as little as can be: the figures are of no account."""
-    for name, value in (("ENCODER_SECONDS", 0), ("GENERATE_SECONDS", 0), ("NEW_TOKENS", 2)):
-        patch.setattr(cost_module, name, value)
-
-
 @pytest.fixture
 def run(tmp_path: Path) -> RunDir:
     """A run with a teacher and no students."""
@@ -160,9 +153,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunDir, li
     run, log = make_run(tmp_path_factory.mktemp("whole")), Log()
     for method, size in (("alr", "m"), ("alrr", "s"), ("elr", "xs")):
         add_bundle(run, method, size)
-    with pytest.MonkeyPatch.context() as patch:
-        hurry(patch)
-        records = evaluate(run, EvalConfig(beams=[2]), progress=log)
+    records = evaluate(run, EvalConfig(beams=[2]), progress=log)
     yield run, records, log
 
 
@@ -329,8 +320,7 @@ def test_only_what_changed_is_evaluated_again(run: RunDir) -> None:
     assert list(log.tasks) == [*(f"{name}, test, beam 1" for name in systems), "significance"]
 
 
-def test_cost_can_be_measured_anew(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
-    hurry(monkeypatch)
+def test_cost_can_be_measured_anew(run: RunDir) -> None:
     config = EvalConfig(beams=[1, 2], test_sets=["test"])
     first = evaluate(run, config)
     log = Log()
@@ -357,10 +347,7 @@ def test_an_untrained_student_of_another_shape_is_evaluated_again(run: RunDir) -
     ]
 
 
-def test_cost_asked_for_later_is_measured_later(
-    run: RunDir, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hurry(monkeypatch)
+def test_cost_asked_for_later_is_measured_later(run: RunDir) -> None:
     add_bundle(run, "alr", "s")
     free = EvalConfig([1], ["test"], baselines=False, cost=False)
     before = evaluate(run, free)
@@ -389,10 +376,7 @@ def test_cost_asked_for_later_is_measured_later(
     assert [r["cost"] for r in both] == [r["cost"] for r in measured for _ in range(2)]
 
 
-def test_what_was_measured_stays_where_no_cost_is_asked_for(
-    run: RunDir, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hurry(monkeypatch)
+def test_what_was_measured_stays_where_no_cost_is_asked_for(run: RunDir) -> None:
     add_bundle(run, "alr", "s")
     costly = EvalConfig([1], ["test"], baselines=False)
     measured = evaluate(run, costly)
@@ -415,10 +399,7 @@ def test_what_was_measured_stays_where_no_cost_is_asked_for(
     assert [r["cost"] for r in records] == [r["cost"] for r in measured for _ in range(2)]
 
 
-def test_a_cost_of_another_device_stays_where_none_is_asked_for(
-    run: RunDir, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hurry(monkeypatch)
+def test_a_cost_of_another_device_stays_where_none_is_asked_for(run: RunDir) -> None:
     costly = EvalConfig([1], ["test"], baselines=False)
     [record] = evaluate(run, costly)
     assert record["inputs_digest"] == teacher_inputs(record, "cpu") and record["cost"]
@@ -532,9 +513,7 @@ def everything(
         add_bundle(run, "alr", "s", group)
     add_bundle(run, "alr", "s", "cross", cross_form="paper")
     add_bundle(run, "alr", "xs", "decoder")
-    with pytest.MonkeyPatch.context() as patch:
-        hurry(patch)
-        records = evaluate(run, EvalConfig(beams=[2], test_sets=["test"]))
+    records = evaluate(run, EvalConfig(beams=[2], test_sets=["test"]))
     yield run, {record["system"]["name"]: record for record in records}
 
 
@@ -792,10 +771,7 @@ def teacher_inputs(record: Record, device: str | None) -> str:
     )  # fmt: skip
 
 
-def test_cost_is_measured_at_one_length_whatever_is_chosen(
-    run: RunDir, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hurry(monkeypatch)
+def test_cost_is_measured_at_one_length_whatever_is_chosen(run: RunDir) -> None:
     add_bundle(run, "alr", "s")
     [teacher] = evaluate(run, EvalConfig([1], ["tst2"], baselines=False), bundles=[])
     both = evaluate(run, EvalConfig([1], ["test"], baselines=False))

@@ -21,7 +21,6 @@ from transformers import (
 
 from attnreplace.data.config import DataConfig
 from attnreplace.errors import UserError
-from attnreplace.evaluate import cost as cost_module
 from attnreplace.evaluate.config import EvalConfig
 from attnreplace.evaluate.cost import encoder_flops
 from attnreplace.evaluate.evaluate import evaluate
@@ -116,11 +115,6 @@ def add_bundle(run: RunDir, method: str, size: str, positions: int | None = None
     write_json(run.students / config.name / "history.json", [])
 
 
-def hurry(patch: pytest.MonkeyPatch) -> None:
-    """Time as little as can be: the figures are of no account."""
-    patch.setattr(cost_module, "ENCODER_SECONDS", 0)
-
-
 Evaluated = dict[str, tuple[RunDir, list[Record]]]
 
 
@@ -128,13 +122,11 @@ Evaluated = dict[str, tuple[RunDir, list[Record]]]
 def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Evaluated:
     """A run of each kind with students, evaluated with costs by what its task is judged by."""
     path, found = tmp_path_factory.mktemp("encoders"), {}
-    with pytest.MonkeyPatch.context() as patch:
-        hurry(patch)
-        for kind in ("image", "mlm", "bare"):
-            run = make_run(path, kind)
-            add_bundle(run, "alr", "s")
-            add_bundle(run, "elr", "xs")
-            found[kind] = run, evaluate(run, EvalConfig())
+    for kind in ("image", "mlm", "bare"):
+        run = make_run(path, kind)
+        add_bundle(run, "alr", "s")
+        add_bundle(run, "elr", "xs")
+        found[kind] = run, evaluate(run, EvalConfig())
     return found
 
 
@@ -229,10 +221,7 @@ def test_costs_are_of_the_encoder_alone(evaluated: Evaluated, kind: str) -> None
 
 
 @every_kind
-def test_unchanged_records_are_kept(
-    evaluated: Evaluated, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hurry(monkeypatch)
+def test_unchanged_records_are_kept(evaluated: Evaluated, kind: str, tmp_path: Path) -> None:
     source, records = evaluated[kind]
     run = RunDir(tmp_path / "run")
     shutil.copytree(source.path, run.path)
@@ -305,9 +294,8 @@ def test_the_program_shows_and_reports_them(evaluated: Evaluated, kind: str, cli
 
 
 @pytest.fixture
-def scratch(evaluated: Evaluated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunDir:
+def scratch(evaluated: Evaluated, tmp_path: Path) -> RunDir:
     """A gMLP on the same images, which has no attention to replace."""
-    hurry(monkeypatch)
     run, config = RunDir(tmp_path / "gmlp"), evaluated["image"][0].config()
     shape = {"image_size": 8, "patch_size": 4, "num_hidden_layers": 2, "num_labels": 10}
     model = GMLPForImageClassification(

@@ -135,11 +135,8 @@ def test_cache_bytes_counts_shared_memory_once() -> None:
 def test_cost_of_students_with_few_positions(
     other: PreTrainedModel,
     spliced: Callable[..., PreTrainedModel],
-    monkeypatch: pytest.MonkeyPatch,
     form: str,
 ) -> None:
-    monkeypatch.setattr(cost_module, "ENCODER_SECONDS", 0)
-    monkeypatch.setattr(cost_module, "GENERATE_SECONDS", 0)
     model = spliced(spliced(other, "decoder", 7), "cross", 9, cross_form=form)
     cost = measure_cost(model, other, replacement=0, source_tokens=6)
     assert cost["new_tokens"] == 7
@@ -161,11 +158,7 @@ def test_timing_keeps_its_bounds() -> None:
     assert 0.02 <= result["min_s"] <= result["median_s"] <= result["max_s"]
 
 
-def test_a_system_that_lost_some_parameters_and_gained_others(
-    model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(cost_module, "ENCODER_SECONDS", 0)
-    monkeypatch.setattr(cost_module, "GENERATE_SECONDS", 0)
+def test_a_system_that_lost_some_parameters_and_gained_others(model: PreTrainedModel) -> None:
     own = model.generation_config
     # The teacher has a linear layer that the system has not; 7 parameters came in its place.
     teacher = nn.ModuleList([model, nn.Linear(3, 4)])
