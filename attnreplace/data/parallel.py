@@ -1,6 +1,6 @@
 """Translation corpora: generated, read from files, or fetched."""
 
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 from attnreplace.data.config import GRAMMAR, IWSLT2017, DataConfig
@@ -44,9 +44,7 @@ def generate(config: DataConfig) -> Corpus:
     Raises:
         UserError: the grammar lacks the pair or a test set.
     """
-    from attnreplace.data.grammar import grammar_corpus
-
-    corpus = grammar_corpus(
+    corpus = _drawn(
         config.pair,
         GRAMMAR_TRAIN if config.train_size is None else config.train_size,
         GRAMMAR_HELD_OUT if config.validation_size is None else config.validation_size,
@@ -56,6 +54,14 @@ def generate(config: DataConfig) -> Corpus:
     readers: dict[str, Reader] = {n: partial(p.head, None) for n, p in corpus.tests.items()}
     tests = choose_tests(readers, config.test_sets or list(readers), "the grammar")
     return Corpus(corpus.name, corpus.pair, corpus.train, corpus.validation, tests)
+
+
+@lru_cache(maxsize=2)
+def _drawn(pair: str, train: int, validation: int, test: int, seed: int) -> Corpus:
+    """The grammar's corpus, drawn once for all stages that one process works on."""
+    from attnreplace.data.grammar import grammar_corpus
+
+    return grammar_corpus(pair, train, validation, test, seed)
 
 
 def _whole_pairs(read: Reader) -> Pairs:

@@ -158,6 +158,15 @@ def test_grammar():
         load_corpus(replace(config, test_sets=["tst2010"]))
 
 
+def test_stages_of_one_process_share_what_was_drawn():
+    config = DataConfig(train_size=7, validation_size=3, seed=11)
+    first, again = load_corpus(config), load_corpus(config)
+    assert again.train is first.train and again.validation is first.validation
+    again.tests.clear()
+    assert load_corpus(config) == first
+    assert load_corpus(replace(config, train_size=8)).train != first.train
+
+
 def test_list_of_datasets():
     listed = {entry.name: entry for entry in list_datasets()}
     assert {"grammar", "iwslt2017"} <= set(listed)
