@@ -30,8 +30,8 @@ from attnreplace_cli import (
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 """A full or write-protected disk: the user's to mend, wherever it strikes."""
 
-INTERRUPTED = 130
-"""What typer makes of an interrupt from the keyboard, as a shell does."""
+INTERRUPTED = 130, 143
+"""What a shell makes of an interrupt from the keyboard, typer too, and of SIGTERM."""
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 """Parameters of glibc's mallopt, from its malloc.h."""
@@ -111,7 +111,7 @@ def main() -> None:
         )
         sys.exit(2)
     except SystemExit as end:
-        if end.code == INTERRUPTED:
+        if end.code in INTERRUPTED:
             console.err.print("interrupted; the same command goes on from the last checkpoint")
         raise
 

@@ -19,6 +19,7 @@ from attnreplace.distill.objectives import TargetSpread
 from attnreplace.distill.team import Team
 from attnreplace.distill.threads import Threads
 from attnreplace.distill.trainee import Trainee
+from attnreplace.interruption import Interruption, held_back
 from attnreplace.precision import resolved_precision
 from attnreplace.progress import Progress, Task
 
@@ -77,6 +78,7 @@ class Loop:
         self.checkpoint = checkpoint
         self.autocast = resolved_precision(config.precision, team.device) == "bf16"
         self.counters = _Counters()
+        self._interruption = Interruption()
         self._saved = time.monotonic()
         self._shown = float("-inf")
         self._resume()
@@ -85,13 +87,17 @@ class Loop:
         """Train to the end; returns the seconds it took, those before an interruption included."""
         counters, config = self.counters, self.config
         batches = sum(self._num_batches(epoch) for epoch in range(config.epochs))
-        with self.progress.task(describe(self.trainees), batches, counters.step) as task:
+        with (
+            self.progress.task(describe(self.trainees), batches, counters.step) as task,
+            held_back(self.progress, self.team.count == 1) as self._interruption,
+        ):
             while counters.epoch < config.epochs and self._active():
                 self._train_epoch(task)
                 self._validate()
                 counters.epoch, counters.batch = counters.epoch + 1, 0
                 if counters.epoch < config.epochs and self._due():
                     self._save()
+                self._interruption.heed(self._save)
         for trainee in self.trainees:
             trainee.restore_best()
         return counters.seconds
@@ -143,6 +149,7 @@ class Loop:
                 started = now
                 if self._due():
                     self._save()
+                self._interruption.heed(self._save)
 
     @torch.no_grad()
     def _validate(self) -> None:
@@ -166,6 +173,7 @@ class Loop:
             for batch in batches:
                 for trainee, error in threads.each(weighed, crews.feed(batch, self.team)):
                     errors[trainee] = errors[trainee] + error if trainee in errors else error
+                self._interruption.heed(self._save)
         self.team.add_up(list(errors.values()))
         for trainee in trainees:
             trainee.end_epoch(float(errors[trainee]) / self.spreads[trainee.cut.name].total)

@@ -17,6 +17,7 @@ from attnreplace.checkpoint import (
     restore_optimizer,
     save_tensors,
 )
+from attnreplace.interruption import Interruption, held_back
 from attnreplace.precision import resolved_precision
 from attnreplace.progress import Progress
 from attnreplace.schedule import learning_rate
@@ -85,11 +86,19 @@ class TrainingLoop:
         )
         self.parallel, self.optimizer = self.accelerator.prepare(self.model, optimizer)
         self.counters = _Counters()
+        self._interruption = Interruption()
         self.checkpoint_path = checkpoint
         self._resume()
 
     def execute(self) -> None:
         """Train to the end; the model then has the weights of the best epoch."""
+        with held_back(self.progress, self.accelerator.num_processes == 1) as self._interruption:
+            self._train()
+        with torch.no_grad():
+            for name, weight in self.weights.items():
+                weight.copy_(self.best[name])
+
+    def _train(self) -> None:
         config, counters = self.config, self.counters
         while counters.epoch < config.epochs and not self._exhausted():
             self._train_epoch()
@@ -102,9 +111,7 @@ class TrainingLoop:
             counters.epoch, counters.batch = counters.epoch + 1, 0
             counters.loss_sum, counters.loss_tokens = 0.0, 0
             self._save_checkpoint()
-        with torch.no_grad():
-            for name, weight in self.weights.items():
-                weight.copy_(self.best[name])
+            self._interruption.heed(self._save_checkpoint)
 
     def record(self) -> dict[str, Any]:
         """The part of the record that says how it went."""
@@ -168,6 +175,7 @@ class TrainingLoop:
                 if now - saved > config.checkpoint_minutes * 60:
                     self._save_checkpoint()
                     saved = now
+                self._interruption.heed(self._save_checkpoint)
 
     def _forward(self, **inputs: Any) -> Any:
         device = self.accelerator.device

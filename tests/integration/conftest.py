@@ -1,7 +1,9 @@
 """Small runs shared by the tests that only read them; those that write copy them."""
 
+import os
 import random
 import shutil
+import signal
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -59,6 +61,9 @@ class KillAfter(NullProgress):
     def __init__(self, steps: int, task: str) -> None:
         self.left, self.name = steps, task
 
+    def end(self) -> None:
+        raise Killed
+
     @contextmanager
     def task(self, description, total, done=0):
         outer = self
@@ -68,9 +73,17 @@ class KillAfter(NullProgress):
                 if description.startswith(outer.name):
                     outer.left -= steps
                     if outer.left <= 0:
-                        raise Killed
+                        outer.end()
 
         yield Counting()
+
+
+class InterruptAfter(KillAfter):
+    """The same, as Ctrl-C does it; once."""
+
+    def end(self) -> None:
+        self.name = "nothing any more"
+        os.kill(os.getpid(), signal.SIGINT)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,9 @@
 """Distillation: side by side equals alone, resumed equals uninterrupted, students learn."""
 
 import dataclasses
+import os
 import shutil
+import signal
 
 import pytest
 import torch
@@ -12,6 +14,7 @@ from attnreplace.activations.store import ActivationStore
 from attnreplace.distill.config import DistillConfig
 from attnreplace.distill.distill import distill
 from attnreplace.distill.shares import Share
+from attnreplace.distill.trainee import Trainee
 from attnreplace.errors import UserError
 from attnreplace.hosts import Site
 from attnreplace.methods import METHODS
@@ -19,7 +22,7 @@ from attnreplace.rundir import RunDir, read_json, write_json
 from attnreplace.splice.bundle import build_students, load_bundle, load_bundle_config
 from attnreplace.teacher.train import train
 
-from .conftest import DATA, TEACHER, TRAINING, KillAfter, Killed
+from .conftest import DATA, TEACHER, TRAINING, InterruptAfter, KillAfter, Killed
 
 CONFIG = DistillConfig(
     methods=["alr", "aslr", "elr"],
@@ -158,6 +161,35 @@ def test_killed_and_resumed_equals_uninterrupted(distilled, run_copy, steps):
     for name in ("alr-xs", "alr-s"):
         assert same(weights(run_copy, name), weights(distilled, name))
     assert not list(run_copy.path.glob("distill.*"))
+
+
+@pytest.mark.parametrize("steps", [1, 7])
+def test_what_was_done_until_ctrl_c_is_kept(distilled, run_copy, notes, steps):
+    config = dataclasses.replace(CONFIG, methods=["alr"], checkpoint_minutes=10.0)
+    with pytest.raises(KeyboardInterrupt):
+        distill(run_copy, config, progress=InterruptAfter(steps, "distill"))
+    distill(run_copy, config, progress=notes)
+    assert any(said.endswith(f"update {steps}") for said in notes.said)
+    for name in ("alr-xs", "alr-s"):
+        assert same(weights(run_copy, name), weights(distilled, name))
+
+
+def test_ctrl_c_while_validating_keeps_the_epoch(distilled, run_copy, notes, monkeypatch):
+    config = dataclasses.replace(CONFIG, methods=["alr"], checkpoint_minutes=10.0)
+    error = Trainee.error
+
+    def interrupted(*arguments):
+        monkeypatch.setattr(Trainee, "error", error)
+        os.kill(os.getpid(), signal.SIGINT)
+        return error(*arguments)
+
+    monkeypatch.setattr(Trainee, "error", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        distill(run_copy, config)
+    distill(run_copy, config, progress=notes)
+    assert any("going on from epoch 1, update" in said for said in notes.said)
+    for name in ("alr-xs", "alr-s"):
+        assert same(weights(run_copy, name), weights(distilled, name))
 
 
 def test_some_of_the_interrupted_students_and_others(distilled, run_copy):

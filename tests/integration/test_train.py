@@ -22,7 +22,7 @@ from attnreplace.teacher.files import training_digest
 from attnreplace.teacher.load import load_teacher
 from attnreplace.teacher.train import train
 
-from .conftest import DATA, TEACHER, TRAINING, KillAfter, Killed
+from .conftest import DATA, TEACHER, TRAINING, InterruptAfter, KillAfter, Killed
 
 EAGER = dataclasses.replace(TRAINING, checkpoint_minutes=0.0)
 
@@ -60,6 +60,16 @@ def test_killed_and_resumed_equals_uninterrupted(uninterrupted, tmp_path, steps)
     train(run, DATA, TEACHER, EAGER)
     assert same(weights(run), weights(uninterrupted))
     assert not list(run.path.glob("*.checkpoint.*"))
+
+
+def test_what_was_done_until_ctrl_c_is_kept(uninterrupted, tmp_path, notes):
+    run = RunDir(tmp_path / "run")
+    config = dataclasses.replace(EAGER, checkpoint_minutes=10.0)
+    with pytest.raises(KeyboardInterrupt):
+        train(run, DATA, TEACHER, config, progress=InterruptAfter(3, "teacher"))
+    train(run, DATA, TEACHER, config, progress=notes)
+    assert any(said.endswith("update 3") for said in notes.said)
+    assert same(weights(run), weights(uninterrupted))
 
 
 def test_a_real_kill_is_survived(uninterrupted, tmp_path):
