@@ -7,6 +7,9 @@ import typer
 from attnreplace_cli import console
 from attnreplace_cli.options import DEFAULT_RUN, RunOption, SetOption, configure, run_suffix, words
 
+SMALL = "--method alr --family summaries,pairwise --size s,m"
+"""Students that are cheaper than attention where those of a whole sentence are not."""
+
 
 def search(
     max_drop: Annotated[
@@ -70,16 +73,20 @@ def search(
     ).search
     outcome = search_students(directory, config, remeasure=remeasure, progress=progress)
     path, found = outcome_path(directory, config.minimise), parse_search(outcome, "this search")
-    console.show_table(*search_table(found))
+    suffix = run_suffix(run)
+    if found.verified:
+        console.show_table(*search_table(found))
     console.out.print(search_sentence(found))
     if found.chosen is None:
-        allow = "allow a larger --max-drop, or " if found.verified else ""
-        console.done("search:", path, f"{allow}train other students: attnreplace distill --help")
+        then = [f"attnreplace distill {SMALL}{suffix}"]
+        if found.verified:
+            more = 2 * max(found.max_drop, min(one.drop for one in found.verified))
+            then.insert(0, f"attnreplace search --max-drop {more:.2g}{suffix}")
+        console.done("search:", path, *then)
         return
     console.done("chosen:", found.chosen.system)
     console.done("spliced model:", path.with_suffix(""))
     console.done("configuration:", path.with_suffix(".toml"))
-    suffix = run_suffix(run)
     with_it = f" --bundle {found.chosen.system}{suffix}"
     next_commands = [f"attnreplace {one}{with_it}" for one in ("eval", "tune")]
     console.done("search:", path, *next_commands, f"attnreplace report{suffix}")
