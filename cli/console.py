@@ -35,8 +35,9 @@ IN_LONG_LABELS = ("Family", "Attention")
 BESIDE_LONG_LABELS = ("Attention", "Whole", "State, kB")
 """And those that it has none for where labels say what is replaced."""
 
-QUIET_STEPS = 10
-"""Where there is no terminal, a task says how far it is this many times."""
+QUIET_STEPS, QUIET_SECONDS = 10, 10.0
+"""Where there is no terminal, a task says how far it is so many times, and no sooner after the last
+than so many seconds."""
 LINES_SECONDS = 600.0
 """The time left, in lines, is reckoned from the steps of so long; bars take the half minute of
 rich, in which a slow task may not have done two."""
@@ -114,15 +115,18 @@ class _Lines:
         # Never started, so that it shows nothing: it reckons the time left.
         self.bars = Progress(console=err, speed_estimate_period=LINES_SECONDS)
         self.id = self.bars.add_task(description, total=total, completed=done)
+        self.said = err.get_time()
 
     def advance(self, steps: int = 1, **figures: float | str) -> None:
-        """Say a line at every tenth of the way."""
+        """Say a line at every tenth of the way that is some time after the last."""
         before, self.done = self.done, self.done + steps
         self.bars.advance(self.id, steps)
         self.figures = "  ".join(_figures(figures)) or self.figures
         if not self.total or self.total < QUIET_STEPS:
             return
-        if before * QUIET_STEPS // self.total < self.done * QUIET_STEPS // self.total:
+        tenth = before * QUIET_STEPS // self.total < self.done * QUIET_STEPS // self.total
+        if tenth and err.get_time() - self.said >= QUIET_SECONDS:
+            self.said = err.get_time()
             parts = (f"{self.description}: {self.done}/{self.total}", self._left(), self.figures)
             err.print(escape("  ".join(filter(None, parts))), soft_wrap=True)
 
@@ -137,7 +141,7 @@ class LineProgress:
 
     @contextmanager
     def task(self, description: str, total: int | None, done: int = 0) -> Iterator[_Lines]:
-        """Lines at every tenth of the way."""
+        """Lines at tenths of the way; none for what is short."""
         yield _Lines(description, total, done)
 
     def note(self, message: str) -> None:

@@ -44,6 +44,7 @@ def test_lines_say_the_time_left(log: tuple[io.StringIO, Clock]):
 def test_lines_say_no_time_where_none_is_known(log: tuple[io.StringIO, Clock]):
     file, clock = log
     with LineProgress().task("translate", 20) as task:
+        clock.now += 10.0
         task.advance(4, bleu=31.25)
         clock.now += 10.0
         task.advance(8)
@@ -51,6 +52,21 @@ def test_lines_say_no_time_where_none_is_known(log: tuple[io.StringIO, Clock]):
         "translate: 4/20  bleu 31.25",
         "translate: 12/20  left 0:00:10  bleu 31.25",
     ]
+
+
+def test_lines_leave_time_between_them(log: tuple[io.StringIO, Clock]):
+    file, clock = log
+    for _ in range(3):
+        with LineProgress().task("short", 20) as task:
+            for _ in range(20):
+                clock.now += 0.4
+                task.advance()
+    assert file.getvalue() == ""
+    with LineProgress().task("longer", 20) as task:
+        for _ in range(20):
+            clock.now += 1.5
+            task.advance()
+    assert [line.split()[1] for line in file.getvalue().splitlines()] == ["8/20", "16/20"]
 
 
 def test_the_pace_is_that_of_late(log: tuple[io.StringIO, Clock]):
