@@ -389,7 +389,7 @@ def _say_taken(
         if name not in told and value != usual.get(name)
     }
     if taken:
-        said = ", ".join(f"{name} {value}" for name, value in taken.items())
+        said = ", ".join(f"{name} {_plain(value)}" for name, value in taken.items())
         progress.note(
             f"{stage}, as in {run.config_path}: {said} "
             f"(for the defaults: --set {stage}.{next(iter(taken))}=default)"
@@ -422,3 +422,8 @@ def _toml_value(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+
+
+def _plain(value: object) -> str:
+    """A setting, a list of several as options take them."""
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

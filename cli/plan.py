@@ -89,7 +89,10 @@ def plan(
     # Without a run the base are the defaults: what this path has not got is a configuration.
     base = RunDir(run or Path(os.devnull))
     if run is not None and not base.config_path.is_file():
-        raise UserError(f"there is no run in {run}: it has no {base.config_path.name}")
+        raise UserError(
+            f"there is no run in {run}: it has no {base.config_path.name}; "
+            "run `attnreplace train` first"
+        )
     resolved = configure(base, options, assignments, config, progress=progress)
     plans = [_plan(resolved, run, teacher, each) for each in machines]
     if len(plans) > 1:

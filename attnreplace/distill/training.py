@@ -116,7 +116,7 @@ class Training:
             interrupted={str(o.key) for o in missing if held.get(str(o.key)) == o.digest},
             each=lambda key: bytes_per_parameter(shapes[key], within),
         )
-        self.progress.note(f"{plan} over {self.source.sentences('train'):,} pairs, each epoch")
+        self.progress.note(f"{plan} over {self.source.sentences('train'):,} examples, each epoch")
         return plan.groups
 
     def _interrupted(self) -> dict[str, str]:

@@ -50,7 +50,7 @@ def write_report(run: RunDir, beside: Sequence[RunDir] = ()) -> Path:
             beside it cannot be compared.
     """
     if not run.path.is_dir():
-        raise UserError(f"{run.path} is not a run directory; check the path")
+        raise UserError(f"{run.path} is not a run directory; `attnreplace train` makes one")
     records, left_out = current_records(run)
     results = parse_records([*records.values(), *from_scratch(run, beside)])
     shown = headline_results(results) if results else []

@@ -61,7 +61,7 @@ def test_what_a_stage_takes_from_the_run_is_said(tmp_path, notes):
     assert len(notes.said) == 3
     # What repeats the whole run also repeats what it worked on.
     configure(run, {"distill": {"epochs": 9}}, progress=notes)
-    assert notes.said[3].startswith(f"{where}: sites ['cross'], precision bf16, seeds 3 (")
+    assert notes.said[3].startswith(f"{where}: sites cross, precision bf16, seeds 3 (")
 
 
 @pytest.mark.parametrize("run", [["--run", "runs/a"], ["--run=runs/a", "--beam", "4"]])
