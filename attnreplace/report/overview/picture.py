@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from attnreplace.report.canvas import SMALL, Chart, add_axes, new_figure
+from attnreplace.report.labels import text_size
 from attnreplace.report.numbers import difference
 from attnreplace.report.overview.choice import REMOVED, STAGES, Choice, Headline
 from attnreplace.report.palette import LIGHT
@@ -20,6 +21,9 @@ NAME = "results"
 WIDTH, LEFT, TOP, BOTTOM = 760, 150, 40, 44
 ROW, HEADING = 22, 28
 """Pixels."""
+
+GAP = 9.0
+"""Points between a mark and its label."""
 
 MARKS: dict[str, dict[str, Any]] = {
     "": {"marker": "|", "markersize": 11, "markeredgewidth": 2},
@@ -97,10 +101,12 @@ def _row(axes: Axes, y: float, nature: str, choices: Sequence[Choice]) -> None:
         axes.plot(choice.mean, y, color=color, **MARKS[choice.stage], linestyle="none", zorder=4)
         # The first on the left of its mark, the last on the right, what is between them above.
         side = -1 if place == 0 and len(ordered) > 1 else int(place == len(ordered) - 1)
+        text = difference(choice.mean)
+        away = side * _away(axes, text, choice, side)
         axes.annotate(
-            difference(choice.mean),
+            text,
             (choice.mean, y),
-            (9 * side, 0 if side else 9),
+            (away, 0 if side else GAP),
             textcoords="offset points",
             color=color,
             fontsize=SMALL,
@@ -108,6 +114,18 @@ def _row(axes: Axes, y: float, nature: str, choices: Sequence[Choice]) -> None:
             va="center_baseline",
             bbox={"facecolor": LIGHT["paper"], "edgecolor": "none", "pad": 0.5},
         )
+
+
+def _away(axes: Axes, text: str, choice: Choice, side: int) -> float:
+    """Points between a mark and a label on one side of it that covers none of its dots."""
+    points = 72 / axes.figure.dpi
+    width = points * text_size(axes, text, False)[0]
+    ends = axes.transData.transform([(value, 0) for value in (choice.mean, *choice.differences)])
+    away = GAP
+    for dot in sorted(points * side * (ends[1:, 0] - ends[0, 0])):
+        if away - GAP / 2 < dot < away + width + GAP / 2:
+            away = dot + GAP / 2
+    return away
 
 
 def _name(axes: Axes, text: str, y: float, color: str, bold: bool = False) -> None:
