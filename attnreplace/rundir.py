@@ -13,6 +13,15 @@ if TYPE_CHECKING:
     from attnreplace.data.corpora import AnyCorpus
 
 
+DEFAULT_RUN = Path("runs/default")
+"""Where commands work that name no run."""
+
+
+def run_suffix(run: Path) -> str:
+    """How a command names this run; nothing for the default one."""
+    return "" if run == DEFAULT_RUN else f" --run {run}"
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write JSON, whole or not at all."""
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")

@@ -23,7 +23,7 @@ from rich.progress import (
 from rich.table import Column, Table
 
 from attnreplace.progress import NullProgress
-from attnreplace_cli.options import naming_run
+from attnreplace_cli.options import naming_run, run_asked_for
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -105,7 +105,7 @@ class TerminalProgress:
 
     def note(self, message: str) -> None:
         """A line above the bars."""
-        err.print(escape(naming_run(message, sys.argv)))
+        err.print(escape(naming_run(message, run_asked_for(sys.argv))))
 
 
 class _Lines:
@@ -146,7 +146,7 @@ class LineProgress:
 
     def note(self, message: str) -> None:
         """A line."""
-        err.print(escape(naming_run(message, sys.argv)), soft_wrap=True)
+        err.print(escape(naming_run(message, run_asked_for(sys.argv))), soft_wrap=True)
 
 
 def progress() -> TerminalProgress | LineProgress | NullProgress:
@@ -241,7 +241,7 @@ def done(what: str, where: object, *then: str) -> None:
 
 def error(message: str) -> None:
     """What went wrong, in one line."""
-    shown = escape(naming_run(message, sys.argv))
+    shown = escape(naming_run(message, run_asked_for(sys.argv)))
     err.print(f"[bold red]error:[/bold red] {shown}", soft_wrap=True)
 
 

@@ -4,16 +4,15 @@ from typing import Annotated
 
 import typer
 
+from attnreplace.rundir import DEFAULT_RUN, run_suffix
 from attnreplace_cli import console
 from attnreplace_cli.options import (
-    DEFAULT_RUN,
     NOTHING_SAID,
     Grid,
     OverwriteOption,
     RunOption,
     SetOption,
     configure,
-    run_suffix,
     takes_grid,
 )
 

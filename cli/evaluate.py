@@ -5,15 +5,14 @@ from typing import Annotated
 import typer
 
 from attnreplace.errors import UserError
+from attnreplace.rundir import DEFAULT_RUN, run_suffix
 from attnreplace_cli import console
 from attnreplace_cli.options import (
-    DEFAULT_RUN,
     BundleOption,
     RunOption,
     SetOption,
     bundles,
     configure,
-    run_suffix,
     site_groups,
     words,
 )

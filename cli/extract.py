@@ -4,15 +4,14 @@ from typing import Annotated
 
 import typer
 
+from attnreplace.rundir import DEFAULT_RUN, run_suffix
 from attnreplace_cli import console
 from attnreplace_cli.options import (
-    DEFAULT_RUN,
     LayersOption,
     OverwriteOption,
     RunOption,
     SetOption,
     configure,
-    run_suffix,
     words,
 )
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from attnreplace.errors import UserError
+from attnreplace.rundir import DEFAULT_RUN, run_suffix
 from attnreplace_cli import console
-from attnreplace_cli.options import DEFAULT_RUN
+from attnreplace_cli.options import naming_run
 
 if TYPE_CHECKING:
     from attnreplace.rundir import RunDir
@@ -29,11 +30,14 @@ def inspect(
     from attnreplace.rundir import RunDir, read_json
 
     if path.suffix == ".h5":
-        store = ActivationStore.open(path)
-        _show(f"activation store {path}", store.describe())
-        if verify:
-            store.verify(progress)
-            console.out.print("checksums: all correct")
+        try:
+            store = ActivationStore.open(path)
+            _show(f"activation store {path}", store.describe())
+            if verify:
+                store.verify(progress)
+                console.out.print("checksums: all correct")
+        except UserError as error:
+            raise UserError(naming_run(str(error), path.parent)) from error
     elif path.suffix == ".json" and path.is_file():
         _show(f"record {path}", read_json(path))
     elif (path / "config.json").is_file():
@@ -55,45 +59,45 @@ def _show_run(path: Path) -> None:
     run = RunDir(path)
     rows = [["config.toml", "present" if run.config_path.is_file() else "missing"]]
     rows.append(["teacher", _teacher(run)])
-    rows.append(["activations.h5", _activations(run.activations)])
+    rows.append(["activations.h5", _activations(run)])
     for name in run.bundles():
         config = load_bundle_config(run.students / name)
         parameters = config.training.get("parameters", 0)
         text = f"{_what(config)}, {parameters:,} parameters"
         rows.append([f"students/{name}", text])
     if not run.bundles():
-        rows.append(["students", "missing: attnreplace distill"])
+        rows.append(["students", f"missing: attnreplace distill{run_suffix(path)}"])
     console.show_text(rows, title=f"run {path}")
     records, _ = current_records(run)
     if records:
         console.show_results(list(records.values()))
     else:
-        console.out.print("no results: attnreplace eval")
+        console.out.print(f"no results: attnreplace eval{run_suffix(path)}", soft_wrap=True)
 
 
 def _teacher(run: "RunDir") -> str:
     from attnreplace.report.training import best_epoch
 
     if not (run.teacher / "config.json").is_file():
-        return "missing: attnreplace train"
+        return f"missing: attnreplace train{run_suffix(run.path)}"
     best = best_epoch(run)
     if best is None or best.score is None:
         return "present"
     return f"validation {best.measure.word} {best.measure.text(best.score)}"
 
 
-def _activations(path: Path) -> str:
+def _activations(run: "RunDir") -> str:
     from attnreplace.activations.schema import readable_bytes
     from attnreplace.activations.store import ActivationStore
     from attnreplace.report.scopes import Scope
     from attnreplace.report.tables import describe_sites
 
-    if not path.is_file():
-        return "missing: attnreplace extract"
+    if not run.activations.is_file():
+        return f"missing: attnreplace extract{run_suffix(run.path)}"
     try:
-        store = ActivationStore.open(path)
+        store = ActivationStore.open(run.activations)
     except UserError as error:  # The rest of the run is there to be looked at.
-        return str(error)
+        return naming_run(str(error), run.path)
     sites = describe_sites(sorted(store.identity.sites, key=lambda site: Scope.of([site]).order))
     return f"{sites}: {len(store.names)} tensors, {readable_bytes(store.nbytes)}"
 

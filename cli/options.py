@@ -13,12 +13,11 @@ import typer
 
 from attnreplace.errors import UserError
 from attnreplace.progress import NullProgress, Progress
+from attnreplace.rundir import DEFAULT_RUN, run_suffix
 
 if TYPE_CHECKING:
     from attnreplace.config import RunConfig
     from attnreplace.rundir import RunDir
-
-DEFAULT_RUN = Path("runs/default")
 
 RunOption = Annotated[Path, typer.Option("--run", file_okay=False, help="The run directory.")]
 OverwriteOption = Annotated[
@@ -151,22 +150,15 @@ NOT_IN_LAYERS = re.compile(r",(?!\s*\d+(?:-\d+)?\s*(?:[,+]|$))")
 """A comma that separates bundles, not layers of one: what follows is not just a number."""
 
 
-def run_suffix(run: Path) -> str:
-    """How the next command names this run; nothing for the default one."""
-    return "" if run == DEFAULT_RUN else f" --run {run}"
+def naming_run(message: str, run: Path) -> str:
+    """A message in which the commands that it advises, as `attnreplace train`, name a run."""
+    return ADVICE.sub(lambda found: f"`{found[1]}{run_suffix(run)}`", message)
 
 
-def naming_run(message: str, arguments: Sequence[str]) -> str:
-    """A message in which the commands that it advises name the run that was asked for.
-
-    Args:
-        message: may hold commands, as `attnreplace train`.
-        arguments: of the program.
-    """
-    joined = "\0".join(arguments)
-    named = re.search(r"\0--run[\0=]([^\0]+)", joined)
-    suffix = run_suffix(Path(named[1])) if named else ""
-    return ADVICE.sub(lambda found: f"`{found[1]}{suffix}`", message)
+def run_asked_for(arguments: Sequence[str]) -> Path:
+    """The run that the program's arguments name, or the default one."""
+    named = re.search(r"\0--run[\0=]([^\0]+)", "\0".join(arguments))
+    return Path(named[1]) if named else DEFAULT_RUN
 
 
 def pretrained_name(value: str | None) -> str | None:

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
+from attnreplace.rundir import DEFAULT_RUN
 from attnreplace_cli import console
-from attnreplace_cli.options import DEFAULT_RUN, RunOption
+from attnreplace_cli.options import RunOption
 
 
 def report(

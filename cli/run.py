@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from attnreplace.rundir import DEFAULT_RUN, run_suffix
 from attnreplace_cli import console
 from attnreplace_cli.options import (
-    DEFAULT_RUN,
     NOTHING_SAID,
     ConfigArgument,
     DataDirOption,
@@ -20,7 +20,6 @@ from attnreplace_cli.options import (
     TaskOption,
     configure,
     pretrained_name,
-    run_suffix,
     takes_grid,
 )
 

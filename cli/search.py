@@ -4,8 +4,9 @@ from typing import Annotated
 
 import typer
 
+from attnreplace.rundir import DEFAULT_RUN, run_suffix
 from attnreplace_cli import console
-from attnreplace_cli.options import DEFAULT_RUN, RunOption, SetOption, configure, run_suffix, words
+from attnreplace_cli.options import RunOption, SetOption, configure, words
 
 SMALL = "--method alr --family summaries,pairwise --size s,m"
 """Students that are cheaper than attention where those of a whole sentence are not."""

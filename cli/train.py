@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
+from attnreplace.rundir import DEFAULT_RUN, run_suffix
 from attnreplace_cli import console
 from attnreplace_cli.options import (
-    DEFAULT_RUN,
     ConfigArgument,
     DataDirOption,
     DatasetOption,
@@ -21,7 +21,6 @@ from attnreplace_cli.options import (
     TaskOption,
     configure,
     pretrained_name,
-    run_suffix,
 )
 
 

@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from attnreplace.errors import UserError
+from attnreplace.rundir import DEFAULT_RUN, run_suffix
 from attnreplace_cli import console
-from attnreplace_cli.options import DEFAULT_RUN, BundleOption, RunOption, bundles, run_suffix
+from attnreplace_cli.options import BundleOption, RunOption, bundles
 
 
 def translate(

@@ -4,16 +4,9 @@ from typing import Annotated
 
 import typer
 
+from attnreplace.rundir import DEFAULT_RUN, run_suffix
 from attnreplace_cli import console
-from attnreplace_cli.options import (
-    DEFAULT_RUN,
-    OverwriteOption,
-    RunOption,
-    SetOption,
-    configure,
-    run_suffix,
-    words,
-)
+from attnreplace_cli.options import OverwriteOption, RunOption, SetOption, configure, words
 
 
 def tune(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from attnreplace.methods import METHODS
-from attnreplace.report.markup import Markup, join, missing, tag
+from attnreplace.report.markup import Markup, join, tag
 from attnreplace.report.numbers import error
 from attnreplace.report.provenance import simple_table
 from attnreplace.report.result import Result
@@ -15,17 +15,15 @@ FAR = 0.8
 
 
 def errors_section(
-    errors: Mapping[str, Mapping[str, float]], figure: Markup | None, results: Sequence[Result]
+    errors: Mapping[str, Mapping[str, float]], figure: Markup, results: Sequence[Result]
 ) -> Markup:
     """The figure, the same as a table, and a word on errors that seem to contradict the scores.
 
     Args:
         errors: by bundle (its label) and site.
-        figure: of these; None where there are none.
+        figure: of these.
         results: all results.
     """
-    if figure is None:
-        return missing("No student was trained", "attnreplace distill")
     sites = dict.fromkeys(site for row in errors.values() for site in row)
     rows = [
         [label, *(error(row[site]) if site in row else NOTHING for site in sites)]

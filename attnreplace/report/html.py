@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from attnreplace.report.canvas import NARROW, Chart
 from attnreplace.report.diagnosis import Diagnosed
@@ -27,7 +28,9 @@ from attnreplace.report.tunings import Tuning
 class Contents:
     """What a page shows; what is empty or None is left out with a line that says how to get it."""
 
-    name: str
+    run: Path
+    """Its folder, as it was asked for."""
+
     task: str
     results: Sequence[Result]
     left_out: Sequence[str]
@@ -51,29 +54,30 @@ class Contents:
 
 def page(contents: Contents) -> str:
     """The whole document."""
+    name = contents.run.resolve().name
     sections = [
         ("quality", "Quality against cost", _quality(contents)),
-        ("results", "Results", results_section(contents.results, contents.left_out)),
+        ("results", "Results", _results(contents)),
         ("layers", "Layer by layer", _layers(contents)),
         ("training", "Training", _training(contents)),
         ("pictures", "What reads what", _pictures(contents)),
         ("settings", "How it was made", _settings(contents)),
     ]
     if contents.task == "translation":
-        samples = "samples", "Translations", samples_section(contents.samples)
+        samples = "samples", "Translations", _samples(contents)
         sections.insert(-1, samples)
     if contents.diagnosed:
         figures = _figures([contents.diagnosed])
         sections.insert(2, ("diagnosis", TITLE, diagnosis_section(contents.diagnoses, figures)))
     if contents.searches:
         sections.insert(1, ("search", "Chosen by budget", _search(contents)))
-    links = [tag("li", tag("a", name, href=f"#{key}")) for key, name, _ in sections]
+    links = [tag("li", tag("a", words, href=f"#{key}")) for key, words, _ in sections]
     body = tag(
         "div",
         tag(
             "header",
             tag("p", "Attention replacement", class_="small"),
-            tag("h1", contents.name),
+            tag("h1", name),
             _top(contents),
             tag("nav", tag("ul", *links), aria_label="Sections"),
         ),
@@ -82,12 +86,12 @@ def page(contents: Contents) -> str:
             *(
                 tag(
                     "section",
-                    tag("h2", name, id=f"{key}-title"),
+                    tag("h2", words, id=f"{key}-title"),
                     content,
                     id=key,
                     aria_labelledby=f"{key}-title",
                 )
-                for key, name, content in sections
+                for key, words, content in sections
             ),
         ),
         class_="page",
@@ -97,7 +101,7 @@ def page(contents: Contents) -> str:
         tag("meta", charset="utf-8"),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
-        tag("title", f"{contents.name}: attention replacement"),
+        tag("title", f"{name}: attention replacement"),
         tag("style", Markup(CSS)),
     )
     return f"<!doctype html>\n{tag('html', head, tag('body', body), lang='en')}\n"
@@ -105,14 +109,14 @@ def page(contents: Contents) -> str:
 
 def _top(contents: Contents) -> Markup:
     if not contents.results:
-        return missing("No results yet", "attnreplace eval")
+        return missing("No results yet", "attnreplace eval", contents.run)
     return headline(join_seeds(headline_results(contents.results)))
 
 
 def _quality(contents: Contents) -> Markup:
     others = beyond_headline(contents.results) if contents.results else []
     if not contents.quality and not others:
-        return missing("No student was evaluated", "attnreplace eval")
+        return missing("No student was evaluated", "attnreplace eval", contents.run)
     shown = headline_results(contents.results)[0]
     beam = "" if shown.beam is None else f", beam {shown.beam}"
     where = f"{shown.measure.label} on “{shown.test_set}”{beam}"
@@ -135,30 +139,43 @@ def _search(contents: Contents) -> Markup:
     return search_section(contents.searches, figures)
 
 
+def _results(contents: Contents) -> Markup:
+    return results_section(contents.results, contents.left_out, contents.run)
+
+
 def _layers(contents: Contents) -> Markup:
-    figure = _figures([contents.errors]) if contents.errors else None
-    return errors_section(contents.error_values, figure, contents.results)
+    if contents.errors is None:
+        return missing("No student was trained", "attnreplace distill", contents.run)
+    return errors_section(contents.error_values, _figures([contents.errors]), contents.results)
 
 
 def _training(contents: Contents) -> Markup:
     names = {chart.name for chart in contents.training}
     parts = [_figures(contents.training)] if names else []
     if "teacher_training" not in names:
-        parts.append(missing("No record of the teacher's training", "attnreplace train"))
+        what = "No record of the teacher's training"
+        parts.append(missing(what, "attnreplace train", contents.run))
     if "students_training" not in names:
-        parts.append(missing("No students' histories", "attnreplace distill"))
+        parts.append(missing("No students' histories", "attnreplace distill", contents.run))
     return join(parts)
 
 
 def _pictures(contents: Contents) -> Markup:
     if not contents.pictures:
-        return missing("No pictures were made", "attnreplace report --pictures")
+        return missing("No pictures were made", "attnreplace report --pictures", contents.run)
     return _figures(contents.pictures, beside=False)
+
+
+def _samples(contents: Contents) -> Markup:
+    if not contents.samples:
+        what = "No translations are kept beside the results"
+        return missing(what, "attnreplace eval", contents.run)
+    return samples_section(contents.samples)
 
 
 def _settings(contents: Contents) -> Markup:
     content = provenance(contents.settings, contents.results, contents.trainings, contents.tunings)
-    return content or missing("No settings are recorded", "attnreplace train")
+    return content or missing("No settings are recorded", "attnreplace train", contents.run)
 
 
 def _figures(charts: Sequence[Chart], beside: bool = True) -> Markup:

@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable
 from html import escape
+from pathlib import Path
+
+from attnreplace.rundir import run_suffix
 
 VOID = frozenset({"meta", "br"})
 
@@ -39,6 +42,7 @@ def _render(child: Child) -> str:
     return child if isinstance(child, Markup) else escape(str(child))
 
 
-def missing(what: str, command: str) -> Markup:
-    """Says what a page lacks and how to get it."""
+def missing(what: str, command: str, run: Path) -> Markup:
+    """Says what the page of a run lacks and how to get it."""
+    command += run_suffix(run)
     return tag("p", f"{what}. To fill this in: ", tag("code", command), class_="missing")

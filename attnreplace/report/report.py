@@ -69,7 +69,7 @@ def write_report(run: RunDir, beside: Sequence[RunDir] = ()) -> Path:
     searches, diagnoses = load_searches(run, teachers), load_diagnoses(run, teachers)
     searched = [chart for search in searches if (chart := search_chart(search))]
     contents = Contents(
-        name=run.path.resolve().name,
+        run=run.path,
         task=results[0].task if results else teacher_task(run),
         results=results,
         left_out=left_out,

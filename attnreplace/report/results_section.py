@@ -1,6 +1,7 @@
 """The page's tables of results."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from attnreplace.evaluate.labels import KIND_WORDS, NON_CAUSAL
 from attnreplace.report.markup import Markup, join, missing, tag
@@ -32,15 +33,16 @@ PAIRS_NOTE = (
 )
 
 
-def results_section(every: Sequence[Result], left_out: Sequence[str]) -> Markup:
+def results_section(every: Sequence[Result], left_out: Sequence[str], run: Path) -> Markup:
     """A table of quality a test set, and one of cost.
 
     Args:
         every: all results, in reading order.
         left_out: systems whose students are gone or were replaced since they were evaluated.
+        run: its folder.
     """
     if not every:
-        return missing("No results yet", "attnreplace eval")
+        return missing("No results yet", "attnreplace eval", run)
     parts = []
     for test_set in dict.fromkeys(result.test_set for result in every):
         results = [result for result in every if result.test_set == test_set]
@@ -55,7 +57,7 @@ def results_section(every: Sequence[Result], left_out: Sequence[str]) -> Markup:
         parts.append(tag("p", note, class_="small"))
     if any(result.p is not None for result in every):
         parts.append(tag("p", P_NOTE, class_="small"))
-    parts.append(_costs(every))
+    parts.append(_costs(every, run))
     for words, note in (
         (NON_CAUSAL, NON_CAUSAL_NOTE),
         (KIND_WORDS["pairwise"], PAIRS_NOTE),
@@ -66,17 +68,17 @@ def results_section(every: Sequence[Result], left_out: Sequence[str]) -> Markup:
             parts.append(tag("p", note, class_="small"))
     if left_out:
         what = "Left out, as their students are gone or were replaced since they were evaluated: "
-        parts.append(missing(what + ", ".join(left_out), "attnreplace eval"))
+        parts.append(missing(what + ", ".join(left_out), "attnreplace eval", run))
     return join(parts)
 
 
-def _costs(every: Sequence[Result]) -> Markup:
+def _costs(every: Sequence[Result], run: Path) -> Markup:
     # What a system costs was measured once, whatever it translates.
     shown = headline_results(every)[0]
     cost = [r for r in every if r.test_set == shown.test_set]
     columns = cost_columns(cost)
     if all(r.whole is None for r in cost):
-        nothing = missing("No cost was measured", "attnreplace eval --cost")
+        nothing = missing("No cost was measured", "attnreplace eval --cost", run)
         caption = tag("caption", "Error of the students")
         return join([_table(cost, columns, caption), nothing] if columns else [nothing])
     table = _table(cost, columns, tag("caption", "Cost"))

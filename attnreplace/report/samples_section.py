@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 
-from attnreplace.report.markup import Markup, join, missing, tag
+from attnreplace.report.markup import Markup, join, tag
 from attnreplace.report.samples import RULE, Sample, departures
 
 
 def samples_section(samples: Sequence[Sample]) -> Markup:
     """Source, reference and translations, with marks where a system departs from the teacher."""
-    if not samples:
-        return missing("No translations are kept beside the results", "attnreplace eval")
     marks = tag("mark", "Underlined")
     parts = [tag("p", f"{RULE} ", marks, ": not in the teacher's translation.", class_="small")]
     source_language, _, target_language = samples[0].hypotheses[0][0].pair.partition("-")

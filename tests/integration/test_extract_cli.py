@@ -64,7 +64,8 @@ def test_a_changed_byte_is_found_and_mended(run_copy: RunDir, cli: Any) -> None:
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
     verified = cli("inspect", run_copy.activations, "--verify")
-    refused(verified, "shard-00000.h5 is damaged (the checksum of ", "attnreplace extract")
+    remedy = f"`attnreplace extract --run {run_copy.path}`"
+    refused(verified, "shard-00000.h5 is damaged (the checksum of ", remedy)
     path.unlink()  # as it says
     assert cli("extract", "--run", run_copy.path)[0] == 0
     assert contents(run_copy) == before
@@ -80,6 +81,9 @@ def test_a_truncated_shard_is_named_and_written_again(run_copy: RunDir, cli: Any
         ("distill", "--method", "alr", "--size", "xs", "--run", run_copy.path),
     ):
         refused(cli(*command), "shard-00000.h5 is damaged", "attnreplace extract")
+    shown = " ".join(cli("inspect", run_copy.path)[1].split())
+    for command in ("extract", "distill", "eval"):
+        assert f"attnreplace {command} --run" in shown
     assert cli("extract", "--run", run_copy.path)[0] == 0
     assert contents(run_copy) == before
 

@@ -1,4 +1,5 @@
 from inspect import signature
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -14,6 +15,7 @@ from attnreplace_cli.options import (
     configure,
     families,
     naming_run,
+    run_asked_for,
     takes_grid,
 )
 
@@ -68,13 +70,13 @@ def test_what_a_stage_takes_from_the_run_is_said(tmp_path, notes):
 def test_advice_names_the_run_that_was_asked_for(run):
     message = "run `attnreplace train` first, or `attnreplace extract --sites all`"
     named = message.replace("train`", "train --run runs/a`").replace("all`", "all --run runs/a`")
-    arguments = ["attnreplace", "eval", *run]
-    assert naming_run(message, arguments) == named
-    assert naming_run(message, ["attnreplace", "eval"]) == message
-    assert naming_run(message, ["attnreplace", "eval", "--run", "runs/default"]) == message
+    asked_for = run_asked_for(["attnreplace", "eval", *run])
+    assert naming_run(message, asked_for) == named
+    assert naming_run(message, run_asked_for(["attnreplace", "eval"])) == message
+    assert naming_run(message, Path("runs/default")) == message
     for command in ("data list", "distill --help", "eval --run runs/b"):
         advice = f"see `attnreplace {command}`"
-        assert naming_run(advice, arguments) == advice
+        assert naming_run(advice, asked_for) == advice
 
 
 def test_a_model_of_another_task_needs_that_task(tmp_path):

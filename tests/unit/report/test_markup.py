@@ -1,4 +1,6 @@
-from attnreplace.report.markup import Markup, join, tag
+from pathlib import Path
+
+from attnreplace.report.markup import Markup, join, missing, tag
 
 
 def test_text_and_attributes_are_escaped() -> None:
@@ -18,3 +20,9 @@ def test_attribute_names() -> None:
 
 def test_none_is_left_out() -> None:
     assert tag("p", None, 0) == "<p>0</p>"
+
+
+def test_what_is_missing_goes_into_the_run_at_hand() -> None:
+    for run, command in (("runs/default", "eval"), ("runs/a", "eval --run runs/a")):
+        note = missing("No results", "attnreplace eval", Path(run))
+        assert f"<code>attnreplace {command}</code>" in note

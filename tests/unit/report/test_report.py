@@ -134,8 +134,12 @@ def test_only_the_teacher(tmp_path: Path, made: SimpleNamespace) -> None:
     run = RunDir(tmp_path)
     made.teacher(run, epochs=2)
     page = Page(write_report(run).read_text(encoding="utf-8"))
-    assert "No results yet. To fill this in: attnreplace eval" in page.text
-    assert "No student was trained. To fill this in: attnreplace distill" in page.text
+    this = f"--run {tmp_path}"
+    assert f"No results yet. To fill this in: attnreplace eval {this}" in page.text
+    assert f"No student was trained. To fill this in: attnreplace distill {this}" in page.text
+    assert f"No pictures were made. To fill this in: attnreplace report --pictures {this}" in (
+        page.text
+    )
     assert "No record of the teacher's training" not in page.text
     assert [path.name for path in run.path.glob("*.png")] == ["teacher_training.png"]
 
@@ -308,7 +312,7 @@ def test_students_that_are_gone_or_others_now_are_left_out(
     page = Page(path.read_text(encoding="utf-8"))
     assert (
         "Left out, as their students are gone or were replaced since they were evaluated: "
-        "alr-m+alr-m-decoder+alr-m-cross, elr-m. To fill this in: attnreplace eval"
+        "alr-m+alr-m-decoder+alr-m-cross, elr-m. To fill this in: attnreplace eval --run "
     ) in page.text
     cells = Page(section("results", path)).words
     assert {cell for cell in cells if cell in ("ALR-S", "ELR-M", "ALR-M all")} == {"ALR-S"}
@@ -336,7 +340,10 @@ def test_without_cost_there_is_no_table_of_it(tmp_path: Path, made: SimpleNamesp
     records = [made.record("teacher", None, None, 30.0, cost=None), made.record(cost=None)]
     made.write_records(run, records, sentences=3)
     page = Page(write_report(run).read_text(encoding="utf-8"))
-    assert "No cost was measured. To fill this in: attnreplace eval --cost" in page.text
+    assert (
+        f"No cost was measured. To fill this in: attnreplace eval --cost --run {run.path}"
+        in page.text
+    )
     assert "FLOPs" not in page.text and "Error of the students" in page.text
 
 
