@@ -4,8 +4,10 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from textwrap import wrap
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.columns import Columns
 from rich.console import Console, RenderableType
 from rich.markup import escape
@@ -34,6 +36,15 @@ IN_LONG_LABELS = ("Family", "Attention")
 """Columns that repeat what labels say."""
 BESIDE_LONG_LABELS = ("Attention", "Whole", "State, kB")
 """And those that it has none for where labels say what is replaced."""
+IN_FULL = {
+    "Replacement": "Student params",
+    "Whole": "Model params",
+    "Encode 1, ms": "Encode batch of 1, ms",
+    "Translate 1, ms": "Translate batch of 1, ms",
+}
+"""Headings that the report explains below its table."""
+UNBROKEN = 1000
+"""Columns that no table is as wide as."""
 
 QUIET_STEPS, QUIET_SECONDS = 10, 10.0
 """Where there is no terminal, a task says how far it is so many times, and no sooner after the last
@@ -167,17 +178,40 @@ def progress() -> TerminalProgress | LineProgress | NullProgress:
 def show_table(
     header: list[str], rows: list[list[str]], title: str = "", numbers: bool = True
 ) -> None:
-    """A table; with `numbers`, all columns but the first are aligned on the right."""
-    table = Table(title=escape(title) or None, title_justify="left", pad_edge=False)
-    for index, name in enumerate(header):
-        if numbers and index:
-            # Headings break at every word, so that figures need not.
-            table.add_column(escape(name.replace(" ", "\n")), justify="right", no_wrap=True)
-        else:
-            table.add_column(escape(name), min_width=10)
-    for row in rows:
-        table.add_row(*(escape(cell) for cell in row))
+    """A table; with `numbers`, all columns but the first are aligned on the right.
+
+    Headings of figures break into as few lines as the terminal has room for.
+    """
+    for lines in range(1, 1 + max(len(name.split()) for name in header)):
+        table = Table(
+            title=escape(title) or None,
+            title_justify="left",
+            box=SIMPLE_HEAD,
+            show_edge=False,
+            pad_edge=False,
+            collapse_padding=True,
+        )
+        for index, name in enumerate(header):
+            if numbers and index:
+                shown = escape(_broken(name, lines))
+                table.add_column(shown, justify="right", no_wrap=True)
+            else:
+                table.add_column(escape(name), min_width=10)
+        for row in rows:
+            table.add_row(*(escape(cell) for cell in row))
+        if out.measure(table, options=out.options.update(width=UNBROKEN)).maximum <= out.width:
+            break
     out.print(table)
+    out.print()
+
+
+def _broken(heading: str, lines: int) -> str:
+    """A heading in at most so many lines, as narrow as they can be."""
+    wrapped = (
+        wrap(heading, width, break_long_words=False, break_on_hyphens=False)
+        for width in range(1, 1 + len(heading))
+    )
+    return "\n".join(next(found for found in wrapped if len(found) <= lines))
 
 
 def show_results(records: Sequence[Mapping[str, Any]]) -> None:
@@ -197,7 +231,8 @@ def show_results(records: Sequence[Mapping[str, Any]]) -> None:
     header, rows = results_table(those, quality=False)
     hidden = IN_THE_REPORT + (BESIDE_LONG_LABELS if "Attention" in header else ())
     if any(record["cost"] or record["relative_mse"] for record in records):
-        show_table(*_without(hidden, header, rows))
+        header, rows = _without(hidden, header, rows)
+        show_table([IN_FULL.get(name, name) for name in header], rows)
 
 
 def _without(
@@ -230,6 +265,7 @@ def show_text(rows: list[list[str]], title: str) -> None:
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
     out.print(table)
+    out.print()
 
 
 def done(what: str, where: object, *then: str) -> None:

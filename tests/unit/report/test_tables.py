@@ -1,9 +1,11 @@
+import io
 import itertools
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from attnreplace.report.numbers import count, difference, milliseconds, share
 from attnreplace.report.records import load_records
@@ -15,6 +17,7 @@ from attnreplace.report.tables import (
     markdown_table,
     results_table,
 )
+from attnreplace_cli import console
 
 RESULTS = Path(__file__).parents[3] / "experiments" / "results"
 
@@ -196,3 +199,23 @@ def test_descriptions() -> None:
     assert describe_over_long(OverLong("truncate", 50, 3, 50, 0)) == (
         "3 sentences over 50 tokens: cut off there; 0 translations without an end after 50 tokens"
     )
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_costs_fit_a_terminal(monkeypatch: pytest.MonkeyPatch, made: SimpleNamespace, width: int):
+    file = io.StringIO()
+    monkeypatch.setattr(console, "out", Console(file=file, width=width, highlight=False))
+    console.show_results(made.records(beams=[5]))
+    quality, cost = (text.splitlines() for text in file.getvalue().split("\n\n")[:2])
+    assert quality[0].startswith("System  ") and "BLEU, beam 5" in quality[0]
+    headings = cost[: next(i for i, line in enumerate(cost) if set(line) == {"\u2500"})]
+    assert len(headings) == (3 if width == 80 else 2)
+    for line in quality + cost:
+        assert len(line) <= width
+    words = " ".join(headings).split()
+    assert {word: words.count(word) for word in ("params", "batch", "error")} == {
+        "params": 2,
+        "batch": 2,
+        "error": 1,
+    }
+    assert any(line.startswith("Attention removed  ") for line in cost)  # unbroken
