@@ -18,6 +18,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from attnreplace.files import replacing
 from attnreplace.report.markup import Markup
@@ -111,6 +112,13 @@ def add_axes(
     axes = figure.add_axes((*box, (height - bottom - top) / height), **options)
     axes.tick_params(length=0, pad=5)
     return axes
+
+
+def log_ticks(low: float, high: float) -> LogLocator:
+    """Ticks of a logarithmic scale: the narrower its range, the more a decade."""
+    wide = high / low
+    fine = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
+    return LogLocator(subs=(1.0,) if wide > 100 else (1.0, 2.0, 5.0) if wide > 10 else fine)
 
 
 def title(

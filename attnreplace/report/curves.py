@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-from attnreplace.report.canvas import WIDE, Chart, add_axes, new_figure, title
+from attnreplace.report.canvas import WIDE, Chart, add_axes, log_ticks, new_figure, title
 from attnreplace.report.labels import Label, Point, label_ends, place_labels
 from attnreplace.report.metrics import Measure
 from attnreplace.report.numbers import error
@@ -160,8 +160,7 @@ def _error_lines(
     axes.set_ylim(low / 1.25, high * 1.25)
     axes.set_xlim(first - 0.3, last + 0.3)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    wide = high / low > 30
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_locator(log_ticks(low, high))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.grid(axis="x", visible=False)

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
-from attnreplace.report.canvas import Chart, add_axes, new_figure, title
+from attnreplace.report.canvas import Chart, add_axes, log_ticks, new_figure, title
 from attnreplace.report.labels import Label, Point, place_labels
 from attnreplace.report.metrics import Measure
 from attnreplace.report.numbers import count, milliseconds, short
@@ -70,8 +70,8 @@ def latency_chart(results: Sequence[Result], styles: Styles, place: str = "") ->
     return Chart(
         f"quality_latency{students[0].scope.suffix}",
         _heading(place, "Quality against latency"),
-        f"{_what(results)} against the median time {what} for {one}{where}. "
-        "The star is the teacher.",
+        f"{_what(results)} against the median time {what} for {one}{where}, on a logarithmic "
+        "scale. The star is the teacher.",
         _describe(results, f"milliseconds {what}", cost, milliseconds),
         lambda width: _quality(width, results, styles, cost, label, milliseconds),
     )
@@ -130,8 +130,7 @@ def _scale_x(axes: Axes, values: Sequence[float], text: Text) -> None:
     if high / low < 2:
         axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     else:
-        subs = (1.0,) if high / low > 100 else (1.0, 2.0, 5.0)
-        axes.xaxis.set_major_locator(LogLocator(subs=subs))
+        axes.xaxis.set_major_locator(log_ticks(low, high))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(text(value))))
     axes.grid(axis="x", visible=False)

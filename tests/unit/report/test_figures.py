@@ -6,7 +6,7 @@ import matplotlib
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from attnreplace.report.canvas import NARROW, SETTINGS, WIDE, Chart
+from attnreplace.report.canvas import NARROW, SETTINGS, WIDE, Chart, log_ticks
 from attnreplace.report.curves import students_chart, teacher_chart
 from attnreplace.report.figures import latency_chart, parameters_chart
 from attnreplace.report.heatmap import errors_chart
@@ -58,6 +58,15 @@ def test_baselines_within_reach_are_lines(made: SimpleNamespace) -> None:
     chart = latency_chart(results, styles_of(results))
     assert chart is not None
     assert {"Teacher 30.0", "Attention removed 12.0", "Untrained 9.0"} <= set(texts(chart))
+    assert "on a logarithmic scale" in chart.caption
+
+
+@pytest.mark.parametrize(
+    ("high", "ticks"), [(16, [5, 7, 10, 15]), (60, [5, 10, 20, 50]), (4000, [10, 100, 1000])]
+)
+def test_a_narrow_logarithmic_scale_has_more_ticks(high: int, ticks: list[int]) -> None:
+    found = log_ticks(4, high).tick_values(4, high)
+    assert [value for value in found if 4 <= value <= high] == pytest.approx(ticks)
 
 
 def test_one_student_alone(made: SimpleNamespace) -> None:
