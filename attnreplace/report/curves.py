@@ -83,20 +83,22 @@ def students_chart(trainings: Sequence[BundleTraining], styles: Styles) -> Chart
     def draw(width: int) -> Figure:
         columns = 2 if width >= WIDE and len(panels) > 1 else 1
         rows = -(-len(panels) // columns)
-        high, below = 170, 44
-        height = rows * (high + 24) + below
+        high, between, edge = 144, 50, 44
+        height = edge + rows * (high + between) - between + edge
         figure = new_figure(width, height)
         for i, ((scope, series), members) in enumerate(panels.items()):
             row, column = divmod(i, columns)
             share = width / columns
-            above = row * (high + 24) + 26
+            above = edge + row * (high + between)
             left, right = column * share + 40, width - (column + 1) * share + 34
-            axes = add_axes(figure, left, height - above - high + 26, right, above)
+            axes = add_axes(figure, left, height - above - high, right, above)
             _error_lines(axes, members, styles.color(series), points)
             name = styles.label(series)
             if scope.suffix:
                 name = " ".join([series.method.upper(), scope.word + name[len(series.method) :]])
             title(axes, name, color=styles.color(series), bold=True)
+            if i == 0:
+                title(axes, "Relative error on the validation split", x=-28, y=26)
             if i + columns >= len(panels):
                 axes.set_xlabel("epoch", labelpad=6)
         return figure

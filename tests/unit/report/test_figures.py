@@ -245,5 +245,9 @@ def test_student_curves() -> None:
     found = texts(chart)
     assert {"ALR", "ELR", "ALR cross", "XS"} <= set(found)
     assert found.count("M") == 3
+    assert found.count("Relative error on the validation split") == 1
+    with matplotlib.rc_context(SETTINGS):
+        axes = chart.draw(WIDE).axes
+    assert min(one.bbox.y0 for one in axes) == pytest.approx(44)  # room for "epoch", no more
     assert "L" not in found
     assert LIGHT["series-0"] not in chart.svg(NARROW)
