@@ -142,11 +142,12 @@ def _baselines(axes: Axes, results: Sequence[Result], shown: Sequence[float]) ->
     One far worse than all that is shown would press everything else together: it is noted at the
     edge, the lower one where higher is better.
     """
+    untrained = of_kind(results, "untrained")
     found = {
         "Teacher": best(of_kind(results, "teacher")),
         **{result.label: result for result in of_kind(results, "scratch")},
         "Attention removed": best(of_kind(results, "removed")),
-        "Untrained": best(of_kind(results, "untrained")),
+        "Best untrained" if len(untrained) > 1 else "Untrained": best(untrained),
     }
     measure, levels = results[0].measure, {n: r.score for n, r in found.items() if r}
     near, far = _limits(axes, measure, levels, shown)

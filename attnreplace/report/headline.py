@@ -30,11 +30,12 @@ def _one_scope(results: Sequence[Result]) -> tuple[str, list[Markup]]:
     kinds = ("teacher", "student", "scratch", "untrained", "removed")
     chosen = {kind: best(of_kind(results, kind)) for kind in kinds}
     teacher, student = chosen["teacher"], chosen["student"]
+    several = len(of_kind(results, "untrained")) > 1
     titles = {
         "teacher": "Teacher",
         "student": "Best student",
         "scratch": "Not distilled",
-        "untrained": "Untrained students",
+        "untrained": "Best untrained students" if several else "Untrained students",
         "removed": "Attention removed",
     }
     top = best(results)
@@ -45,8 +46,9 @@ def _one_scope(results: Sequence[Result]) -> tuple[str, list[Markup]]:
     ]
     if student is None:
         return "No student has been evaluated yet.", cards
+    untrained = "the best untrained students" if several else "students that were not trained"
     others = {
-        "with students that were not trained": chosen["untrained"],
+        f"with {untrained}": chosen["untrained"],
         "with the attention simply removed": chosen["removed"],
     }
     sentence = _sentence(teacher, student, {how: r for how, r in others.items() if r})
@@ -68,9 +70,10 @@ def _by_scope(results: Sequence[Result], scopes: Sequence[Scope]) -> tuple[str, 
             continue
         notes = _notes(student, teacher)
         for kind in ("untrained", "removed"):
-            other = best(of_kind(here, kind))
+            others = of_kind(here, kind)
+            other = best(others)
             if other is not None:
-                notes.append(f"{kind}: {_text(other)}")
+                notes.append(f"{'best ' if len(others) > 1 else ''}{kind}: {_text(other)}")
         cards.append(_card(scope.title, student, notes, top))
         kept.append(f"{scope.name} {_relative(student, teacher) or _text(student)}")
     what = f"{results[0].measure.word} "

@@ -41,7 +41,7 @@ def test_quality_names_series_sizes_and_baselines(results: list[Result]) -> None
         assert {"ALR-XL", "ASLR-L", "ALRR-L", "ELR-XL"} <= set(found)
         assert found.count("XS") == 4
         assert "Teacher 30.6" in found
-        assert "below the scale: attention removed 2.0, untrained 1.1" in found
+        assert "below the scale: attention removed 2.0, best untrained 1.1" in found
         assert {"1 M", "10 M", "100 M", "1 G"} <= set(found)
     assert "ALRR-M 29.4 at 61.6 M" in chart.alt
 

@@ -93,19 +93,19 @@ def test_the_best_is_the_highest_or_the_lowest(made: SimpleNamespace, metric: st
         (
             "accuracy",
             "the teacher keeps 100.7 % of its accuracy: 97.84 % of 97.20 %. It keeps 10.1 % with "
-            "students that were not trained and 39.2 % with the attention simply removed.",
+            "the best untrained students and 39.2 % with the attention simply removed.",
             "Accuracy on “test” (1,014 images, none left out).",
         ),
         (
             "perplexity",
             "the teacher's masked perplexity goes from 9.40 to 9.28, 0.99 times what it was. It is "
-            "97.4 times with students that were not trained and 6.50 times with the attention",
+            "97.4 times with the best untrained students and 6.50 times with the attention",
             "Masked perplexity on “test” (1,014 blocks of text, none left out).",
         ),
         (
             "similarity",
             "embeddings of sentences keep a cosine similarity of 1.000 to the teacher's. It is "
-            "0.101 with students that were not trained and 0.392 with the attention simply",
+            "0.101 with the best untrained students and 0.392 with the attention simply",
             "(1,014 sentences, none left out). 7 sentences over 50 tokens: cut off there.",
         ),
     ],

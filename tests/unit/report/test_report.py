@@ -71,7 +71,7 @@ def section(key: str, path: Path) -> str:
 def test_headline(page: Page) -> None:
     assert (
         "With ASLR-L in place of 6 layers of encoder self-attention, the teacher keeps 101.0 % "
-        "of its BLEU: 30.9 of 30.6. It keeps 3.6 % with students that were not trained and 6.5 % "
+        "of its BLEU: 30.9 of 30.6. It keeps 3.6 % with the best untrained students and 6.5 % "
         "with the attention simply removed."
     ) in page.text
     assert (
