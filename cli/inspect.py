@@ -68,6 +68,8 @@ def _show_run(path: Path) -> None:
     if not run.bundles():
         rows.append(["students", f"missing: attnreplace distill{run_suffix(path)}"])
     console.show_text(rows, title=f"run {path}")
+    for line in _of_other_teachers(run):
+        console.out.print(line, soft_wrap=True)
     records, _ = current_records(run)
     if records:
         console.show_results(list(records.values()))
@@ -100,6 +102,35 @@ def _activations(run: "RunDir") -> str:
         return naming_run(str(error), run.path)
     sites = describe_sites(sorted(store.identity.sites, key=lambda site: Scope.of([site]).order))
     return f"{sites}: {len(store.names)} tensors, {readable_bytes(store.nbytes)}"
+
+
+def _of_other_teachers(run: "RunDir") -> list[str]:
+    """Lines on students and a store that are of another teacher than the run's."""
+    from attnreplace.activations.store import ActivationStore
+    from attnreplace.digest import short
+    from attnreplace.splice.bundle import load_bundle_config
+    from attnreplace.teacher.load import load_teacher
+
+    bundles = {name: load_bundle_config(run.students / name) for name in run.bundles()}
+    if not bundles and not run.activations.is_file():
+        return []
+    try:
+        this, lines = load_teacher(run.teacher).digest, []
+    except UserError:  # Without a teacher there is nothing to compare with.
+        return []
+    others = [name for name, config in bundles.items() if config.teacher_digest != this]
+    where = f"another teacher than this one ({short(this)}); use their own, or"
+    if others:
+        again = f"attnreplace distill --overwrite{run_suffix(run.path)}"
+        lines.append(f"students of {where} {again}: {', '.join(others)}")
+    try:
+        store = ActivationStore.open(run.activations)
+    except UserError:  # It is said in its row.
+        return lines
+    if store.identity.teacher_digest != this:
+        again = f"attnreplace extract --overwrite{run_suffix(run.path)}"
+        lines.append(f"activations of {where} {again}")
+    return lines
 
 
 def _show_folder(path: Path) -> None:

@@ -307,6 +307,9 @@ def test_bad_files_in_a_run(cli, run_copy):
     config = json.loads((bundle / "config.json").read_text())
     (bundle / "config.json").write_text(json.dumps(config | {"teacher_digest": "0" * 64}))
     assert fails(cli("translate", "Hund", *run), "teacher", "000000000000")
+    inspected = cli("inspect", run_copy.path)[1]
+    assert "students of another teacher" in inspected and "--overwrite --run" in inspected
+    assert "activations of another teacher" not in inspected
     (bundle / "config.json").write_text("{")
     assert fails(cli("translate", "Hund", *run), "config.json")
     shutil.rmtree(bundle)

@@ -98,6 +98,8 @@ def test_a_store_of_something_else_is_refused_and_left_alone(
     manifest["identity"][name] = "f" * 64
     path.write_text(json.dumps(manifest))
     before = contents(run_copy)
+    inspected = cli("inspect", run_copy.path)[1]
+    assert ("activations of another teacher" in inspected) == (name == "teacher_digest")
     message = f"{name} {'f' * 12} in the store, {wanted[:12]} wanted"
     refused(cli("extract", "--run", run_copy.path), message, "--overwrite")
     if name != "data_digest":
