@@ -114,12 +114,12 @@ def _measured(axes: Axes, search: Searched) -> None:
     axes.plot(0, 0, color=LIGHT["ink"], marker="*", markersize=11)
     built = _mark(axes, search, [min(drop, highest) for drop in lost])
     text = search.measure.text
-    labels = [
-        Label(
-            text(one.score or 0), (spot,), WITHIN if one.within else OVER, bold=_chosen(search, one)
-        )
-        for one, spot in zip(search.verified, built, strict=True)
-    ]
+    labels = []
+    for one, spot in zip(search.verified, built, strict=True):
+        beyond = f", {one.drop:.1f} lost" if one.drop > highest else ""
+        color = WITHIN if one.within else OVER
+        label = f"{text(one.score or 0)}{beyond}"
+        labels.append(Label(label, (spot,), color, bold=_chosen(search, one)))
     labels.append(Label(f"teacher {text(search.teacher_score)}", ((0, 0),), LIGHT["ink"]))
     labels.sort(key=lambda label: not label.bold)
     low, high = axes.get_xlim()
