@@ -207,6 +207,8 @@ def show_table(
 
 def _broken(heading: str, lines: int) -> str:
     """A heading in at most so many lines, as narrow as they can be."""
+    if not heading:
+        return ""
     wrapped = (
         wrap(heading, width, break_long_words=False, break_on_hyphens=False)
         for width in range(1, 1 + len(heading))
