@@ -16,6 +16,8 @@ class Interruption:
     """Nobody wants an end yet, or somebody does, by the signal of this number."""
 
     number: int | None = None
+    told: threading.Thread | None = None
+    """Says so."""
 
     def heed(self, keep: Callable[[], None]) -> None:
         """Keep what was done and end, where somebody wants an end.
@@ -26,6 +28,8 @@ class Interruption:
         """
         if self.number is None:
             return
+        if self.told is not None:
+            self.told.join()
         keep()
         if self.number == signal.SIGINT:
             raise KeyboardInterrupt
@@ -54,7 +58,8 @@ def held_back(progress: Progress, alone: bool = True) -> Iterator[Interruption]:
         asked.number = number
         said = "ending after this step, to keep what was done; once more ends at once"
         # By a thread of its own: this one may be in the middle of a line.
-        threading.Thread(target=progress.note, args=(said,)).start()
+        asked.told = threading.Thread(target=progress.note, args=(said,))
+        asked.told.start()
 
     for number in SIGNALS:
         signal.signal(number, note)
