@@ -1,17 +1,18 @@
 """attnreplace inspect."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from attnreplace.errors import UserError
-from attnreplace.rundir import DEFAULT_RUN, run_suffix
+from attnreplace.rundir import DEFAULT_RUN, RunDir, read_json, run_suffix
 from attnreplace_cli import console
 from attnreplace_cli.options import naming_run
 
 if TYPE_CHECKING:
-    from attnreplace.rundir import RunDir
+    from attnreplace.activations.store import ActivationStore
     from attnreplace.splice.bundle import BundleConfig
 
 
@@ -27,7 +28,6 @@ def inspect(
     """
     progress = console.progress()
     from attnreplace.activations.store import ActivationStore
-    from attnreplace.rundir import RunDir, read_json
 
     if path.suffix == ".h5":
         try:
@@ -53,22 +53,22 @@ def inspect(
 
 def _show_run(path: Path) -> None:
     from attnreplace.report.records import current_records
-    from attnreplace.rundir import RunDir
     from attnreplace.splice.bundle import load_bundle_config
 
     run = RunDir(path)
+    bundles = {name: load_bundle_config(run.students / name) for name in run.bundles()}
+    store = _store(run)
     rows = [["config.toml", "present" if run.config_path.is_file() else "missing"]]
     rows.append(["teacher", _teacher(run)])
-    rows.append(["activations.h5", _activations(run)])
-    for name in run.bundles():
-        config = load_bundle_config(run.students / name)
+    rows.append(["activations.h5", store if isinstance(store, str) else _activations(store)])
+    for name, config in bundles.items():
         parameters = config.training.get("parameters", 0)
         text = f"{_what(config)}, {parameters:,} parameters"
         rows.append([f"students/{name}", text])
-    if not run.bundles():
+    if not bundles:
         rows.append(["students", f"missing: attnreplace distill{run_suffix(path)}"])
     console.show_text(rows, title=f"run {path}")
-    for line in _of_other_teachers(run):
+    for line in _of_other_teachers(run, bundles, store):
         console.out.print(line, soft_wrap=True)
     records, _ = current_records(run)
     if records:
@@ -77,7 +77,7 @@ def _show_run(path: Path) -> None:
         console.out.print(f"no results: attnreplace eval{run_suffix(path)}", soft_wrap=True)
 
 
-def _teacher(run: "RunDir") -> str:
+def _teacher(run: RunDir) -> str:
     from attnreplace.report.training import best_epoch
 
     if not (run.teacher / "config.json").is_file():
@@ -88,34 +88,38 @@ def _teacher(run: "RunDir") -> str:
     return f"validation {best.measure.word} {best.measure.text(best.score)}"
 
 
-def _activations(run: "RunDir") -> str:
-    from attnreplace.activations.schema import readable_bytes
+def _store(run: RunDir) -> "ActivationStore | str":
+    """The activations, or what is to be said in their place."""
     from attnreplace.activations.store import ActivationStore
-    from attnreplace.report.scopes import Scope
-    from attnreplace.report.tables import describe_sites
 
     if not run.activations.is_file():
         return f"missing: attnreplace extract{run_suffix(run.path)}"
     try:
-        store = ActivationStore.open(run.activations)
+        return ActivationStore.open(run.activations)
     except UserError as error:  # The rest of the run is there to be looked at.
         return naming_run(str(error), run.path)
+
+
+def _activations(store: "ActivationStore") -> str:
+    from attnreplace.activations.schema import readable_bytes
+    from attnreplace.report.scopes import Scope
+    from attnreplace.report.tables import describe_sites
+
     sites = describe_sites(sorted(store.identity.sites, key=lambda site: Scope.of([site]).order))
     return f"{sites}: {len(store.names)} tensors, {readable_bytes(store.nbytes)}"
 
 
-def _of_other_teachers(run: "RunDir") -> list[str]:
+def _of_other_teachers(
+    run: RunDir, bundles: Mapping[str, "BundleConfig"], store: "ActivationStore | str"
+) -> list[str]:
     """Lines on students and a store that are of another teacher than the run's."""
-    from attnreplace.activations.store import ActivationStore
-    from attnreplace.digest import short
-    from attnreplace.splice.bundle import load_bundle_config
-    from attnreplace.teacher.load import load_teacher
+    from attnreplace.digest import model_digest, short
+    from attnreplace.teacher.load import load_model
 
-    bundles = {name: load_bundle_config(run.students / name) for name in run.bundles()}
-    if not bundles and not run.activations.is_file():
+    if not bundles and isinstance(store, str):
         return []
     try:
-        this, lines = load_teacher(run.teacher).digest, []
+        this, lines = model_digest(load_model(run.teacher)), []
     except UserError:  # Without a teacher there is nothing to compare with.
         return []
     others = [name for name, config in bundles.items() if config.teacher_digest != this]
@@ -123,18 +127,13 @@ def _of_other_teachers(run: "RunDir") -> list[str]:
     if others:
         again = f"attnreplace distill --overwrite{run_suffix(run.path)}"
         lines.append(f"students of {where} {again}: {', '.join(others)}")
-    try:
-        store = ActivationStore.open(run.activations)
-    except UserError:  # It is said in its row.
-        return lines
-    if store.identity.teacher_digest != this:
+    if not isinstance(store, str) and store.identity.teacher_digest != this:
         again = f"attnreplace extract --overwrite{run_suffix(run.path)}"
         lines.append(f"activations of {where} {again}")
     return lines
 
 
 def _show_folder(path: Path) -> None:
-    from attnreplace.rundir import read_json
     from attnreplace.splice.bundle import load_bundle_config
 
     config = read_json(path / "config.json", dict)

@@ -13,11 +13,10 @@ import typer
 
 from attnreplace.errors import UserError
 from attnreplace.progress import NullProgress, Progress
-from attnreplace.rundir import DEFAULT_RUN, run_suffix
+from attnreplace.rundir import DEFAULT_RUN, RunDir, run_suffix
 
 if TYPE_CHECKING:
     from attnreplace.config import RunConfig
-    from attnreplace.rundir import RunDir
 
 RunOption = Annotated[Path, typer.Option("--run", file_okay=False, help="The run directory.")]
 OverwriteOption = Annotated[
@@ -311,7 +310,7 @@ WHICH_TEACHER = ("preset", "model", "pretrained")
 
 
 def configure(
-    run: "RunDir",
+    run: RunDir,
     options: dict[str, dict[str, Any]],
     assignments: list[str] | None = None,
     file: Path | None = None,
@@ -365,7 +364,7 @@ def configure(
 
 
 def _say_taken(
-    run: "RunDir",
+    run: RunDir,
     config: "RunConfig",
     stage: str,
     told: dict[str, Any],
