@@ -82,7 +82,8 @@ def search(
         then = [f"attnreplace distill {SMALL}{suffix}"]
         if found.verified:
             more = 2 * max(found.max_drop, min(one.drop for one in found.verified))
-            then.insert(0, f"attnreplace search --max-drop {more:.2g}{suffix}")
+            allowing = f"--max-drop {more:.1f} --minimise {config.minimise}"
+            then.insert(0, f"attnreplace search {allowing}{suffix}")
         console.done("search:", path, *then)
         return
     console.done("chosen:", found.chosen.system)
