@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from attnreplace.evaluate.labels import KIND_WORDS
-from attnreplace.report.canvas import Chart, add_axes, new_figure, title
+from attnreplace.report.canvas import Chart, add_axes, log_ticks, new_figure, title
 from attnreplace.report.labels import Label, Point, place_labels
 from attnreplace.report.numbers import short
 from attnreplace.report.palette import LIGHT
@@ -85,9 +85,7 @@ def _expected(axes: Axes, search: Searched) -> None:
     axes.set_yscale("log")
     low, high = min(heights) / 2, max(heights) * 4
     axes.set_ylim(low, high)
-    # Over few decades, powers of ten alone would be one tick or none.
-    subs = (1.0,) if high / low > 100 else (1.0, 2.0, 5.0)
-    axes.yaxis.set_major_locator(LogLocator(subs=subs, numticks=6))
+    axes.yaxis.set_major_locator(log_ticks(low, high))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.plot(*zip(*line, strict=True), color=LINE, marker="o" if len(line) < 30 else None, ms=3)

@@ -102,11 +102,10 @@ def _row(axes: Axes, y: float, nature: str, choices: Sequence[Choice]) -> None:
         # The first on the left of its mark, the last on the right, what is between them above.
         side = -1 if place == 0 and len(ordered) > 1 else int(place == len(ordered) - 1)
         text = difference(choice.mean)
-        away = side * _away(axes, text, choice, side)
         axes.annotate(
             text,
             (choice.mean, y),
-            (away, 0 if side else GAP),
+            (side * _away(axes, text, choice, side), 0) if side else (0, GAP),
             textcoords="offset points",
             color=color,
             fontsize=SMALL,
